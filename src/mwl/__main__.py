@@ -1,0 +1,5 @@
+"""`python -m mwl` is `mwl`."""
+
+from mwl.cli import app
+
+app()

@@ -1,0 +1,278 @@
+"""Who may associate, and who may do what: allowed, or refused with the reason and the remedy.
+
+Two stages, as in Orthanc. `admit` decides on an association request: while any of the
+`DicomAlwaysAllow...` options is true everybody gets in, else only known callers do. `allow`
+decides on each operation: everybody may when its own `DicomAlwaysAllow...` is true, else the
+caller must be known and its entry must allow it.
+
+Unlike Orthanc, which aborts, a refusal tells the caller: an A-ASSOCIATE-RJ at the first stage, the
+status 0124 with a comment at the second. It also tells the operator which line of configuration
+would let the caller in.
+"""
+
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Operation = Literal["echo", "find worklist"]
+
+# A-ASSOCIATE-RJ, PS3.8 Table 9-21.
+REJECTED_PERMANENT = 1
+SOURCE_SERVICE_USER = 1
+CALLING_AE_TITLE_NOT_RECOGNIZED = 3
+CALLED_AE_TITLE_NOT_RECOGNIZED = 7
+
+COMMENT_LIMIT = 64
+"""Characters in an Error Comment (0000,0902), VR LO: PS3.5 Table 6.2-1."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCaller:
+    """A caller that the configuration names.
+
+    Args:
+        name: Name of its entry.
+        ae_title: AE title it calls with.
+        host: IP address it calls from.
+        allow_echo: Whether it may use C-ECHO.
+        allow_find_worklist: Whether it may query the worklist.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    allow_echo: bool = True
+    allow_find_worklist: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPolicy:
+    """The rules. The defaults are Orthanc's.
+
+    Args:
+        ae_title: AE title of this server.
+        check_called_ae_title: Whether callers must call it by that.
+        strict_ae_comparison: Whether upper and lower case differ in AE titles.
+        check_modality_host: Whether a known caller must call from its host.
+        always_allow_echo: Whether anybody may use C-ECHO.
+        always_allow_find_worklist: Whether anybody may query the worklist.
+        always_allow_other: Whether anybody may use a service that is not offered here (C-STORE,
+            C-FIND of images, C-GET, C-MOVE); it opens the first stage, as in Orthanc.
+        modalities: The known callers.
+        loopback_may_query: Whether any caller on the loopback interface may do everything.
+    """
+
+    ae_title: str = "ORTHANC"
+    check_called_ae_title: bool = False
+    strict_ae_comparison: bool = False
+    check_modality_host: bool = False
+    always_allow_echo: bool = True
+    always_allow_find_worklist: bool = False
+    always_allow_other: bool = True
+    modalities: tuple[KnownCaller, ...] = ()
+    loopback_may_query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end of an association.
+
+    Args:
+        calling_ae_title: AE title it gives itself, without the padding.
+        called_ae_title: AE title it calls, without the padding.
+        host: IP address it calls from.
+    """
+
+    calling_ae_title: str
+    called_ae_title: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """No, and why.
+
+    Args:
+        result: Result of the A-ASSOCIATE-RJ.
+        source: Source of the A-ASSOCIATE-RJ.
+        reason: Reason of the A-ASSOCIATE-RJ.
+        comment: For the caller: Error Comment of status 0124, at most `COMMENT_LIMIT` characters.
+        explanation: For the log.
+        hint: What to write into the configuration to let the caller in.
+    """
+
+    result: int = REJECTED_PERMANENT
+    source: int = SOURCE_SERVICE_USER
+    reason: int = CALLING_AE_TITLE_NOT_RECOGNIZED
+    comment: str
+    explanation: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How the options name an operation: for all callers, for one, and in sentences."""
+
+    always: str
+    entry: str
+    comment: str
+
+
+_RULES: Mapping[Operation, _Rule] = MappingProxyType(
+    {
+        "echo": _Rule("DicomAlwaysAllowEcho", "AllowEcho", "C-ECHO"),
+        "find worklist": _Rule("DicomAlwaysAllowFindWorklist", "AllowFindWorklist", "the worklist"),
+    }
+)
+
+
+def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
+    """Decide on an association request.
+
+    Returns:
+        None when the caller may associate.
+    """
+    if policy.check_called_ae_title and not _same_title(
+        policy, caller.called_ae_title, policy.ae_title
+    ):
+        return _wrong_called_ae_title(policy, caller)
+    if (
+        policy.always_allow_echo
+        or policy.always_allow_find_worklist
+        or policy.always_allow_other
+        or _is_trusted_loopback(policy, caller)
+    ):
+        return None
+    entries = _entries(policy, caller)
+    if not entries:
+        return _unknown_caller(caller)
+    if not _from_their_host(policy, caller, entries):
+        return _wrong_host(caller, entries)
+    return None
+
+
+def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal | None:
+    """Decide on an operation of an associated caller.
+
+    Several entries may share an AE title: with `check_modality_host` the one of the caller's host
+    decides, else all of them must allow the operation.
+
+    Returns:
+        None when the caller may do it.
+    """
+    if _always_allowed(policy, operation) or _is_trusted_loopback(policy, caller):
+        return None
+    entries = _entries(policy, caller)
+    if not entries:
+        return _unknown_caller(caller)
+    entries_here = _from_their_host(policy, caller, entries)
+    if not entries_here:
+        return _wrong_host(caller, entries)
+    granted = [_entry_allows(entry, operation) for entry in entries_here]
+    if any(granted) if policy.check_modality_host else all(granted):
+        return None
+    denying = entries_here[granted.index(False)]
+    return _not_allowed(caller, operation, denying)
+
+
+def _always_allowed(policy: AccessPolicy, operation: Operation) -> bool:
+    if operation == "echo":
+        return policy.always_allow_echo
+    return policy.always_allow_find_worklist
+
+
+def _entry_allows(entry: KnownCaller, operation: Operation) -> bool:
+    return entry.allow_echo if operation == "echo" else entry.allow_find_worklist
+
+
+def _same_title(policy: AccessPolicy, one: str, other: str) -> bool:
+    # PS3.5 Table 6.2-1: spaces around an AE title do not count.
+    one, other = one.strip(" "), other.strip(" ")
+    return one == other if policy.strict_ae_comparison else one.upper() == other.upper()
+
+
+def _entries(policy: AccessPolicy, caller: Caller) -> list[KnownCaller]:
+    return [
+        entry
+        for entry in policy.modalities
+        if _same_title(policy, entry.ae_title, caller.calling_ae_title)
+    ]
+
+
+def _from_their_host(
+    policy: AccessPolicy, caller: Caller, entries: Sequence[KnownCaller]
+) -> list[KnownCaller]:
+    if not policy.check_modality_host:
+        return list(entries)
+    host = _canonical(caller.host)
+    return [entry for entry in entries if _canonical(entry.host) == host]
+
+
+def _canonical(host: str) -> str:
+    """Give one spelling to each address; ::ffff:10.0.0.7 is 10.0.0.7 seen by an IPv6 socket."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _is_trusted_loopback(policy: AccessPolicy, caller: Caller) -> bool:
+    if not policy.loopback_may_query:
+        return False
+    try:
+        return ipaddress.ip_address(_canonical(caller.host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _comment(text: str) -> str:
+    return text[:COMMENT_LIMIT]
+
+
+def _entry_line(caller: Caller) -> str:
+    """Give the line that makes a caller known. The port is where it would listen: not used."""
+    name = "".join(filter(str.isalnum, caller.calling_ae_title)).lower() or "modality"
+    entry = json.dumps([caller.calling_ae_title, _canonical(caller.host), 104], ensure_ascii=False)
+    return f'"DicomModalities": {{"{name}": {entry}}}'
+
+
+def _unknown_caller(caller: Caller) -> Refusal:
+    return Refusal(
+        comment=_comment(f"{caller.calling_ae_title} is not a known AE title here"),
+        explanation="the calling AE title is not in DicomModalities",
+        hint=_entry_line(caller),
+    )
+
+
+def _wrong_host(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
+    expected = ", ".join(f"{entry.host} ({entry.name})" for entry in entries)
+    return Refusal(
+        comment=_comment(f"{caller.calling_ae_title} is known from another address"),
+        explanation=f"DicomCheckModalityHost is true and DicomModalities expects {expected}",
+        hint=_entry_line(caller),
+    )
+
+
+def _not_allowed(caller: Caller, operation: Operation, entry: KnownCaller) -> Refusal:
+    rule = _RULES[operation]
+    return Refusal(
+        comment=_comment(f"{caller.calling_ae_title} may not use {rule.comment}"),
+        explanation=f"{rule.entry} is false for {entry.name} in DicomModalities",
+        hint=f'"{rule.entry}": true in the entry "{entry.name}" of "DicomModalities"',
+    )
+
+
+def _wrong_called_ae_title(policy: AccessPolicy, caller: Caller) -> Refusal:
+    title = json.dumps(caller.called_ae_title, ensure_ascii=False)
+    return Refusal(
+        reason=CALLED_AE_TITLE_NOT_RECOGNIZED,
+        comment=_comment(f"this server is {policy.ae_title}, not {caller.called_ae_title}"),
+        explanation=f"DicomCheckCalledAet is true and this server is {policy.ae_title}",
+        hint=f'"DicomAet": {title} here, or call {policy.ae_title}, '
+        'or "DicomCheckCalledAet": false',
+    )

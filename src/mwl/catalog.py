@@ -1,0 +1,127 @@
+"""The items that are served, and their index, in step with a store.
+
+This is the only way an item gets into the index. What changed, and when to look, is known to
+`mwl.store`; which items answer a query is decided in `mwl.matching`, in which order in `mwl.find`.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, islice
+from types import MappingProxyType
+
+from mwl.index import Index
+from mwl.item import WorklistItem
+from mwl.matching import Criterion, Query
+from mwl.store import Remove, Store, Upsert
+
+CHANGES_KEPT = 1024
+"""How many changes `changes_since` goes back. A reader further behind starts from scratch, which
+costs it about as much as working off this many."""
+
+Difference = tuple[tuple[WorklistItem, ...], tuple[WorklistItem, ...]]
+"""Items removed and items added by one change."""
+
+
+class Catalog:
+    """Every worklist item of a store, indexed.
+
+    Not to be read (`candidates`, iteration) while it is being changed (`read`): one thread, and
+    no `await` in between.
+
+    Attributes:
+        version: Rises by one with each change that altered the items.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.version = 0
+        self._store = store
+        self._index = Index()
+        self._items: dict[str, tuple[WorklistItem, ...]] = {}
+        self._count = 0
+        self._changes: deque[Difference] = deque(maxlen=CHANGES_KEPT)
+
+    @property
+    def sources(self) -> Mapping[str, tuple[WorklistItem, ...]]:
+        """The items of each source, as a live view."""
+        return MappingProxyType(self._items)
+
+    def notice(self) -> int:
+        """Note every change that was complete before this call.
+
+        Returns:
+            A ticket for `is_current`.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self._store.notice()
+
+    def is_current(self, ticket: int) -> bool:
+        """Tell whether the items show every change noted up to this ticket."""
+        return self._store.is_current(ticket)
+
+    def read(self, limit: int) -> None:
+        """Apply some of the noted changes.
+
+        Args:
+            limit: How many files to handle at most.
+
+        Raises:
+            StoreError: The store cannot be read any more.
+        """
+        for change in self._store.read(limit):
+            match change:
+                case Upsert(source, items):
+                    self._replace(source, items)
+                case Remove(source):
+                    self._replace(source, ())
+
+    def changes_since(self, version: int) -> list[Difference] | None:
+        """Give what happened after a version, oldest first.
+
+        Returns:
+            None when that is too far back to tell.
+        """
+        behind = self.version - version
+        if not 0 <= behind <= len(self._changes):
+            return None
+        return list(islice(self._changes, len(self._changes) - behind, None))
+
+    def candidates(self, query: Query) -> Collection[WorklistItem]:
+        """Give the items that may match a query: perhaps too many, never too few."""
+        return self._index.candidates(query)
+
+    def excluded(self, criterion: Criterion) -> int | None:
+        """Give how many items a criterion excludes; None when the index cannot tell."""
+        return self._index.excluded(criterion)
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        self._store.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[WorklistItem]:
+        return chain.from_iterable(self._items.values())
+
+    def _replace(self, source: str, added: tuple[WorklistItem, ...]) -> None:
+        removed = self._items.get(source, ())
+        if _contents(removed) == _contents(added):
+            return
+        for item in removed:
+            self._index.remove(item)
+        for item in added:
+            self._index.add(item)
+        if added:
+            self._items[source] = added
+        else:
+            del self._items[source]
+        self._count += len(added) - len(removed)
+        self.version += 1
+        self._changes.append((removed, added))
+
+
+def _contents(items: tuple[WorklistItem, ...]) -> list[tuple[object, ...]]:
+    """Give what tells items apart, which are themselves compared by identity."""
+    return [(item.step, item.character_set, item.data) for item in items]

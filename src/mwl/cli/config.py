@@ -1,0 +1,108 @@
+"""`mwl config`: write, check and show configuration files."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from mwl import telemetry
+from mwl.config import Note, check, default_file, in_force, load, origins
+from mwl.errors import ConfigError
+
+EXIT_STATUS = 2
+"""Exit status when the command line or the configuration cannot be used."""
+
+app = typer.Typer(help="Write, check and show configuration files.", no_args_is_help=True)
+
+Files = Annotated[
+    list[Path], typer.Argument(help="JSON files, or folders of them.", show_default=False)
+]
+NOTE_EVENTS = {"warning": "config_warning", "ignored": "config_ignored"}
+"""Log event of each kind of note."""
+
+
+def fail(error: ConfigError) -> NoReturn:
+    """Tell what cannot be used, on standard error, and end with exit status 2."""
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        typer.echo(f"error: {telemetry.escape(text)}", err=True)
+    raise typer.Exit(EXIT_STATUS)
+
+
+def report_notes(notes: Iterable[Note]) -> None:
+    """Log what the operator should know about a configuration that can be used."""
+    for note in notes:
+        telemetry.emit(
+            NOTE_EVENTS[note.kind],
+            option=note.option,
+            message=note.message,
+            hint=note.hint,
+            file=note.file,
+            line=note.line,
+        )
+
+
+@app.command("init")
+def init(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="File to write; without one, print.", show_default=False),
+    ] = None,
+    database: Annotated[
+        Path | None,
+        typer.Option(help="Folder of *.wl files to serve.", show_default=False),
+    ] = None,
+) -> None:
+    """Print or write a configuration file with every option, explained."""
+    values = {"Worklists.Enable": True, "Worklists.Database": str(database)} if database else {}
+    text = default_file(values)
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        fail(ConfigError("exists already, nothing was written", file=str(file)))
+    except OSError as error:
+        fail(ConfigError(f"cannot be written: {error.strerror}", file=str(file)))
+
+
+@app.command("check")
+def check_files(
+    files: Files,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List ignored options too.")
+    ] = False,
+) -> None:
+    """Report errors and probable mistakes; exit status 2 when there is an error."""
+    checked = check(files, os.environ)
+    for error in checked.errors:
+        typer.echo(f"error: {telemetry.escape(str(error))}")
+    for note in checked.notes:
+        if verbose or note.kind == "warning":
+            typer.echo(f"{note.kind}: {telemetry.escape(note.describe())}")
+    if checked.errors:
+        raise typer.Exit(EXIT_STATUS)
+    warnings = sum(note.kind == "warning" for note in checked.notes)
+    ignored = len(checked.notes) - warnings
+    typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
+
+
+@app.command("show")
+def show(
+    files: Files,
+    with_origins: Annotated[
+        bool,
+        typer.Option("--origins", help="Print where each value was given instead of the values."),
+    ] = False,
+) -> None:
+    """Print the configuration in force as JSON, defaults included."""
+    try:
+        loaded = load(files, os.environ)
+    except ConfigError as error:
+        fail(error)
+    shown = origins(loaded) if with_origins else in_force(loaded.config)
+    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))

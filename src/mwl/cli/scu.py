@@ -1,0 +1,270 @@
+"""`mwl echo` and `mwl find`: ask a worklist server, as `echoscu` and `findscu` do."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mwl import telemetry
+from mwl.attributes import SPECIFIC_CHARACTER_SET
+from mwl.cli.keys import identifier_of
+from mwl.dataset import (
+    ENCODINGS,
+    CharacterSet,
+    Elements,
+    character_set,
+    decode,
+    name_of,
+    read_file,
+    to_json,
+    values,
+)
+from mwl.dump import dump
+from mwl.errors import ConfigError, DatasetError, PeerRefused
+from mwl.net.client import Peer, Response, associate
+from mwl.wire.dimse import Status
+from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
+
+STATUS_NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        # PS3.4 Table K.4-1 and PS3.7 annex C
+        Status.PROCESSING_FAILURE: "processing failure",
+        Status.SOP_CLASS_NOT_SUPPORTED: "SOP class not supported",
+        Status.NOT_AUTHORIZED: "not authorized",
+        Status.DUPLICATE_INVOCATION: "duplicate invocation",
+        Status.UNRECOGNIZED_OPERATION: "unrecognized operation",
+        Status.MISTYPED_ARGUMENT: "mistyped argument",
+        Status.RESOURCE_LIMITATION: "resource limitation",
+        Status.OUT_OF_RESOURCES: "refused: out of resources",
+        Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS: "the query does not fit the SOP class",
+        Status.UNABLE_TO_PROCESS: "unable to process",
+        Status.CANCEL: "cancelled: not every match was sent",
+    }
+)
+"""Words for the final status of an operation."""
+
+WIDTH_OF_FILE = 200
+"""Columns of a table that goes into a file or a pipe."""
+
+HEADINGS = {
+    0x00080050: "Accession",
+    0x00080060: "Modality",
+    0x00100010: "Patient",
+    0x00100020: "Patient ID",
+    0x00321060: "Procedure",
+    0x00400001: "Station",
+    0x00400002: "Date",
+    0x00400003: "Time",
+    0x00400007: "Step",
+}
+"""Short headings of the attributes that a table mostly shows."""
+
+Host = Annotated[str, typer.Argument(help="Name or address of the server.", show_default=False)]
+Port = Annotated[int, typer.Argument(help="Its TCP port.", min=1, max=65535, show_default=False)]
+Calling = Annotated[
+    str, typer.Option("-aet", "--aetitle", help="AE title of this program.", metavar="ME")
+]
+Called = Annotated[
+    str, typer.Option("-aec", "--call", help="AE title of the server.", metavar="THEM")
+]
+Timeout = Annotated[
+    float, typer.Option("-to", "--timeout", help="Seconds to wait for each answer.", min=0.1)
+]
+
+
+def echo(
+    host: Host,
+    port: Port,
+    calling: Calling = "MWL",
+    called: Called = "ORTHANC",
+    timeout: Timeout = 30.0,
+) -> None:
+    """Verify that a DICOM server answers (C-ECHO)."""
+    _exit(asyncio.run(_echo(Peer(host, port, called, calling, timeout))))
+
+
+async def _echo(peer: Peer) -> int:
+    try:
+        async with associate(peer, [VERIFICATION]) as association:
+            response = await association.echo()
+    except PeerRefused as error:
+        return _say_refused(error)
+    return _say_status(response, f"{peer.called_ae_title} at {peer.host}:{peer.port} answers")
+
+
+def find(  # noqa: PLR0913, PLR0917 - one argument an option
+    host: Host,
+    port: Port,
+    query_files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[QUERYFILE]...",
+            help="DICOM files that hold queries; -k overrides their keys.",
+            show_default=False,
+        ),
+    ] = None,
+    _worklist: Annotated[
+        bool,
+        typer.Option("-W", "--worklist", help="Modality Worklist; the only model, as in findscu."),
+    ] = True,
+    calling: Calling = "MWL",
+    called: Called = "ORTHANC",
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-k",
+            "--key",
+            metavar="KEY[=VALUE]",
+            help="Key: 0008,0050, PatientName or ScheduledProcedureStepSequence[0].Modality. "
+            "Without any key, the usual ones are asked for.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answers as DICOM JSON.")] = False,
+    as_table: Annotated[bool, typer.Option("--table", help="Answers as a table.")] = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Query a Modality Worklist (C-FIND)."""
+    peer = Peer(host, port, called, calling, timeout)
+    try:
+        queries = list(_queries(query_files or [], keys or [], usual=as_table))
+    except ConfigError as error:
+        typer.echo(f"mwl find: {error}", err=True)
+        raise typer.Exit(2) from error
+    printer = _JsonPrinter() if as_json else _TablePrinter() if as_table else _DumpPrinter()
+    status = asyncio.run(_find(peer, queries, printer))
+    printer.end()
+    _exit(status)
+
+
+def _queries(files: list[Path], keys: list[str], *, usual: bool) -> Iterator[Elements]:
+    """Give one identifier a query file, or one in all when there is no file."""
+    if not files:
+        yield identifier_of(keys, usual=usual or not keys)
+    for file in files:
+        try:
+            yield identifier_of(keys, base=read_file(file.read_bytes()), usual=usual)
+        except OSError as error:
+            raise ConfigError(error.strerror or str(error), file=str(file)) from error
+        except DatasetError as error:
+            raise ConfigError(f"not a DICOM data set: {error}", file=str(file)) from error
+
+
+class _Printer:
+    """Prints answers as they come."""
+
+    def answer(self, elements: Elements, text: CharacterSet) -> None:
+        """Take one answer."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Print what had to wait for the last answer."""
+
+
+class _DumpPrinter(_Printer):
+    def __init__(self) -> None:
+        self._count = 0
+
+    def answer(self, elements: Elements, text: CharacterSet) -> None:
+        self._count += 1
+        typer.echo(f"# Answer {self._count}\n{dump(elements, text)}")
+
+
+class _JsonPrinter(_Printer):
+    def __init__(self) -> None:
+        self._answers: list[object] = []
+
+    def answer(self, elements: Elements, text: CharacterSet) -> None:
+        self._answers.append(to_json(elements, text))
+
+    def end(self) -> None:
+        typer.echo(json.dumps(self._answers, ensure_ascii=False, indent=2))
+
+
+class _TablePrinter(_Printer):
+    """A row an answer, a column an attribute that some answer has."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, str]] = []
+
+    def answer(self, elements: Elements, text: CharacterSet) -> None:
+        self._rows.append(dict(_cells(elements, text)))
+
+    def end(self) -> None:
+        columns = dict.fromkeys(name for row in self._rows for name, value in row.items() if value)
+        table = Table(*columns, caption=f"{len(self._rows)} answers", caption_justify="left")
+        for row in self._rows:
+            table.add_row(*(escape(row.get(name, "")) for name in columns))
+        width = None if sys.stdout.isatty() else WIDTH_OF_FILE
+        Console(width=width).print(table)
+
+
+def _cells(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
+    """Give heading and text of every attribute, those of sequence items among them."""
+    for element in elements.values():
+        if isinstance(element.value, tuple):
+            for item in element.value:
+                yield from _cells(item, character_set(item, text))
+        elif element.tag != SPECIFIC_CHARACTER_SET:
+            yield (
+                HEADINGS.get(element.tag) or name_of(element.tag),
+                telemetry.escape(", ".join(values(element, text))),
+            )
+
+
+async def _find(peer: Peer, queries: list[Elements], printer: _Printer) -> int:
+    status = 0
+    try:
+        async with associate(peer, [MODALITY_WORKLIST_FIND]) as association:
+            for query in queries:
+                async for response in association.find(query):
+                    if response.identifier is None:
+                        status = max(status, _say_status(response, None))
+                    else:
+                        _print(response, printer)
+    except PeerRefused as error:
+        return _say_refused(error)
+    return status
+
+
+def _print(response: Response, printer: _Printer) -> None:
+    try:
+        elements = decode(response.identifier or b"", response.transfer_syntax)
+        printer.answer(elements, character_set(elements, ENCODINGS["Utf8"]))
+    except DatasetError as error:
+        raise PeerRefused(f"an answer of the peer cannot be read: {error}") from error
+
+
+def _say_refused(error: PeerRefused) -> int:
+    typer.echo(f"mwl: {error}", err=True)
+    return 1
+
+
+def _say_status(response: Response, success: str | None) -> int:
+    """Say how an operation ended; give the exit status."""
+    command = response.command
+    status = command.status or Status.SUCCESS
+    if status == Status.SUCCESS:
+        if success is not None:
+            typer.echo(success)
+        return 0
+    offending = " ".join(
+        f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {name_of(tag)}".rstrip()
+        for tag in command.offending_element
+    )
+    facts = [STATUS_NAMES.get(status, ""), telemetry.escape(command.error_comment), offending]
+    typer.echo(f"mwl: status {status:04X}: {': '.join(filter(None, facts))}", err=True)
+    return 1
+
+
+def _exit(status: int) -> None:
+    if status:
+        raise typer.Exit(status)

@@ -1,0 +1,40 @@
+"""The operator's configuration: Orthanc's JSON with comments to a frozen `Config`.
+
+`options` is the table of all options, `source` reads files, `load` makes the `Config`,
+`document` writes one out. Read by the composition root and the command line alone: everything
+else gets what it needs as arguments.
+"""
+
+from mwl.config.document import default_file, in_force, origins
+from mwl.config.load import (
+    Checked,
+    Config,
+    Loaded,
+    Note,
+    WorklistsConfig,
+    check,
+    load,
+    of_folder,
+    require_worklist,
+)
+from mwl.config.options import OPTIONS, Option
+from mwl.config.values import DictionaryEntry, Modality
+
+__all__ = [
+    "OPTIONS",
+    "Checked",
+    "Config",
+    "DictionaryEntry",
+    "Loaded",
+    "Modality",
+    "Note",
+    "Option",
+    "WorklistsConfig",
+    "check",
+    "default_file",
+    "in_force",
+    "load",
+    "of_folder",
+    "origins",
+    "require_worklist",
+]

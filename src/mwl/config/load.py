@@ -1,0 +1,416 @@
+"""Configuration files to a `Config`, with notes about what is probably not meant.
+
+One load reports every error it can: `check` gives them all, `load` raises the first.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mwl.config.options import OPTIONS, SECTION_ALIASES, Option
+from mwl.config.orthanc import (
+    KNOWN_MODALITY_OPTIONS,
+    KNOWN_ORTHANC_OPTIONS,
+    KNOWN_WORKLIST_OPTIONS,
+)
+from mwl.config.source import KeyPath, Place, Source, read
+from mwl.config.values import DictionaryEntry, Modality
+from mwl.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorklistsConfig:
+    """Section `Worklists`. The fields are explained in `mwl.config.options.OPTIONS`."""
+
+    enable: bool
+    database: Path
+    filter_issuer_ae_title: Literal["off", "fill", "force"]
+    limit_answers: int
+    compatibility: Literal["standard", "orthanc"]
+    folder_per_called_ae_title: bool
+    watch: Literal["auto", "inotify", "scan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that an operator can set. The fields are explained in `mwl.config.options.OPTIONS`.
+
+    One is no option: `loopback_may_query`, which only `mwl serve FOLDER` sets, lets any caller on
+    the loopback interface do everything.
+    """
+
+    name: str
+    dicom_server_enabled: bool
+    dicom_ae_title: str
+    dicom_port: int
+    dicom_host: str
+    dicom_check_called_ae_title: bool
+    strict_ae_comparison: bool
+    dicom_check_modality_host: bool
+    dicom_always_allow_echo: bool
+    dicom_always_allow_find_worklist: bool
+    dicom_always_allow_store: bool
+    dicom_always_allow_find: bool
+    dicom_always_allow_get: bool
+    dicom_always_allow_move: bool
+    modalities: tuple[Modality, ...]
+    default_encoding: str
+    case_sensitive_person_names: bool
+    dicom_scp_timeout_s: int
+    maximum_pdu_length: int
+    deidentify_logs: bool
+    dictionary: tuple[DictionaryEntry, ...]
+    worklists: WorklistsConfig
+    loopback_may_query: bool = False
+
+    @property
+    def dicom_always_allow_other(self) -> bool:
+        """Whether a service that is not offered here is open to all callers."""
+        return (
+            self.dicom_always_allow_store
+            or self.dicom_always_allow_find
+            or self.dicom_always_allow_get
+            or self.dicom_always_allow_move
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to tell the operator about a configuration that can be used.
+
+    Args:
+        kind: "warning": probably a mistake; "ignored": an option without meaning here.
+        message: What was found.
+        file: File it is in, when it is in one.
+        line: Line in that file, counted from 1.
+        option: Dotted name of the option.
+        hint: What to write instead.
+    """
+
+    kind: Literal["warning", "ignored"]
+    message: str
+    file: str | None = None
+    line: int | None = None
+    option: str | None = None
+    hint: str | None = None
+
+    def describe(self) -> str:
+        """Give `file:line: option: message (hint)`, as errors are given."""
+        return str(
+            ConfigError(
+                self.message, file=self.file, line=self.line, option=self.option, hint=self.hint
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used.
+
+    Args:
+        config: The values in force.
+        notes: What to tell the operator.
+        origins: Where each option that is not left at its default was given, by dotted name.
+    """
+
+    config: Config
+    notes: list[Note]
+    origins: Mapping[str, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check` found.
+
+    Args:
+        loaded: The configuration; None when there are errors.
+        notes: What to tell the operator.
+        errors: Why the configuration cannot be used.
+    """
+
+    loaded: Loaded | None
+    notes: list[Note]
+    errors: list[ConfigError]
+
+
+def load(paths: Sequence[Path], environ: Mapping[str, str]) -> Loaded:
+    """Read the configuration that files and folders together make.
+
+    Args:
+        paths: Files, and folders of `*.json` files. With none, every option has its default and
+            relative paths start at the working directory.
+        environ: Environment variables, for `${VAR}`.
+
+    Raises:
+        ConfigError: The first error; the others are its notes (`add_note`).
+    """
+    checked = check(paths, environ)
+    if checked.loaded is None:
+        first, *others = checked.errors
+        for error in others:
+            first.add_note(str(error))
+        raise first
+    return checked.loaded
+
+
+def check(paths: Sequence[Path], environ: Mapping[str, str]) -> Checked:
+    """Do what `load` does, and give every error instead of raising the first."""
+    try:
+        source = read(paths, environ)
+    except ConfigError as error:
+        return Checked(None, [], [error])
+    reader = _Reader(source)
+    config = reader.config()
+    if reader.errors:
+        return Checked(None, reader.notes, reader.errors)
+    return Checked(Loaded(config, reader.notes, reader.origins), reader.notes, [])
+
+
+def of_folder(folder: Path) -> Config:
+    """Give the configuration of a server that needs no file: one folder, loopback callers only."""
+    config = load([], {}).config
+    worklists = dataclasses.replace(config.worklists, enable=True, database=folder)
+    return dataclasses.replace(
+        config, dicom_host="127.0.0.1", worklists=worklists, loopback_may_query=True
+    )
+
+
+def require_worklist(loaded: Loaded) -> None:
+    """Refuse a configuration that serves no worklist, for a command that is to serve one.
+
+    Raises:
+        ConfigError: `DicomServerEnabled` or `Worklists.Enable` is false.
+    """
+    config = loaded.config
+    for option, enabled, hint in (
+        ("DicomServerEnabled", config.dicom_server_enabled, 'write "DicomServerEnabled": true'),
+        (
+            "Worklists.Enable",
+            config.worklists.enable,
+            'write "Worklists": {"Enable": true, "Database": "/path/of/the/folder"}',
+        ),
+    ):
+        if not enabled:
+            place = loaded.origins.get(option)
+            raise ConfigError(
+                "is false, so there is nothing to serve" if place else "is not set to true",
+                file=str(place.file) if place else None,
+                line=place.line if place else None,
+                option=option,
+                hint=hint,
+            )
+
+
+class _Reader:
+    """One load: what the files say, and what came of it so far."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.notes: list[Note] = []
+        self.errors: list[ConfigError] = []
+        self.origins: dict[str, Place] = {}
+        # Section name (empty at the top level) to its key in the files.
+        self._section_keys: dict[str, str] = {}
+        # Where the default of a path starts: beside the first file.
+        self._folder = source.files[0].parent if source.files else Path()
+
+    def config(self) -> Config:
+        """Read every option; the result is only good when no error came of it."""
+        self._find_sections()
+        values: dict[str, dict[str, Any]] = {"": {}, "Worklists": {}}
+        for option in OPTIONS:
+            values[option.section][option.field] = self._value(option)
+        self._report_missing_variables()
+        self._report_repeated()
+        self._report_unknown()
+        config = Config(worklists=WorklistsConfig(**values["Worklists"]), **values[""])
+        if not self.errors:
+            self._report_without_effect(config)
+        return config
+
+    def _find_sections(self) -> None:
+        for name in ("Worklists", *SECTION_ALIASES):
+            if name not in self._source.values:
+                continue
+            section = SECTION_ALIASES.get(name, name)
+            if section in self._section_keys:
+                first = self._source.places.get((self._section_keys[section],))
+                given = first.describe() if first else "another file"
+                message = f"is another name of {section}, already given in {given}"
+                self._fail(ConfigError(message, option=name), (name,))
+            elif not isinstance(self._source.values[name], dict):
+                self._fail(ConfigError("allowed is an object", option=name), (name,))
+            else:
+                self._section_keys[section] = name
+
+    def _section(self, name: str) -> tuple[KeyPath, Mapping[str, Any]]:
+        if not name:
+            return (), self._source.values
+        key = self._section_keys.get(name)
+        return (key or name,), self._source.values[key] if key else {}
+
+    def _value(self, option: Option) -> Any:
+        path, section = self._section(option.section)
+        given = [key for key in (option.key, *option.aliases) if key in section]
+        if not given:
+            return option.parse(option.default, self._folder)
+        key, *others = given
+        place = self._source.places.get((*path, key))
+        for other in others:
+            where = f" in {place.describe()}" if place else ""
+            message = f"is another name of {option.key}, already given{where}"
+            self._fail(ConfigError(message, option=other), (*path, other))
+        if place:
+            self.origins[option.name] = place
+        try:
+            return option.parse(section[key], place.file.parent if place else self._folder)
+        except ConfigError as error:
+            self._fail(error, (*path, key))
+            return option.parse(option.default, self._folder)
+
+    def _fail(self, error: ConfigError, path: KeyPath) -> None:
+        place = self._place(path, error.option)
+        if place:
+            error.file, error.line = str(place.file), place.line
+        self.errors.append(error)
+
+    def _place(self, path: KeyPath, option: str | None = None) -> Place | None:
+        """Find the place of the innermost part that the dotted name of an option names."""
+        inner = tuple(option.split(".")) if option else ()
+        for candidate in (inner, inner[:-1], path):
+            if candidate[: len(path)] == path and candidate in self._source.places:
+                return self._source.places[candidate]
+        return None
+
+    def _note(
+        self,
+        kind: Literal["warning", "ignored"],
+        path: KeyPath,
+        message: str,
+        hint: str | None = None,
+    ) -> None:
+        place = self._source.places.get(path)
+        self.notes.append(
+            Note(
+                kind=kind,
+                message=message,
+                file=str(place.file) if place else None,
+                line=place.line if place else None,
+                option=".".join(path),
+                hint=hint,
+            )
+        )
+
+    def _report_missing_variables(self) -> None:
+        for missing in self._source.missing:
+            message = f"environment variable {missing.name} is not set"
+            if missing.path and missing.path[0] in _TOP_LEVEL:
+                place = missing.place
+                error = ConfigError(
+                    message,
+                    file=str(place.file),
+                    line=place.line,
+                    option=".".join(missing.path),
+                    hint=f"set it, or give a default: ${{{missing.name}:-...}}",
+                )
+                # The value that was read without it is wrong too; this says why.
+                self.errors = [error, *(e for e in self.errors if e.option != error.option)]
+            else:
+                self._note("ignored", missing.path, message)
+
+    def _report_repeated(self) -> None:
+        for path, place in self._source.repeated:
+            self.notes.append(
+                Note(
+                    kind="warning",
+                    message="is given twice in one object; the last value counts",
+                    file=str(place.file),
+                    line=place.line,
+                    option=".".join(path),
+                )
+            )
+
+    def _report_unknown(self) -> None:
+        for key in self._source.values:
+            if key not in _TOP_LEVEL:
+                self._report_unknown_key((key,), _TOP_LEVEL, KNOWN_ORTHANC_OPTIONS)
+        path, section = self._section("Worklists")
+        for key in section:
+            if key not in _WORKLISTS:
+                self._report_unknown_key((*path, key), _WORKLISTS, KNOWN_WORKLIST_OPTIONS)
+        modalities = self._source.values.get("DicomModalities")
+        for name, entry in modalities.items() if isinstance(modalities, dict) else ():
+            for key in entry if isinstance(entry, dict) else ():
+                if key not in _MODALITY:
+                    path = ("DicomModalities", name, key)
+                    self._report_unknown_key(path, _MODALITY, KNOWN_MODALITY_OPTIONS)
+
+    def _report_unknown_key(
+        self, path: KeyPath, ours: Sequence[str], ignored: frozenset[str]
+    ) -> None:
+        key = path[-1]
+        if key in _SPECIAL or ".".join(path) in _SPECIAL:
+            return
+        if key in ignored:
+            self._note("ignored", path, "has no meaning here")
+            return
+        likely = _likely(key, ours)
+        if likely or len(path) > 1:
+            hint = f"did you mean {likely}?" if likely else f"known are {', '.join(ours)}"
+            self._note("warning", path, "is not an option", hint)
+        else:
+            self._note("ignored", path, "is not an option")
+
+    def _report_without_effect(self, config: Config) -> None:
+        """Warn of settings that are read past although somebody relies on them."""
+        section, _ = self._section("Worklists")
+        for name, message in _SPECIAL.items():
+            path = (*section, name.partition(".")[2]) if "." in name else (name,)
+            holder = self._section("Worklists")[1] if "." in name else self._source.values
+            if holder.get(path[-1]) is True:
+                self._note("warning", path, message)
+        if config.dicom_check_modality_host:
+            for modality in config.modalities:
+                if not _is_address(modality.host):
+                    path = ("DicomModalities", modality.name)
+                    message = (
+                        "its host is not an IP address, and no name is looked up: it will be "
+                        "refused while DicomCheckModalityHost is true"
+                    )
+                    self._note("warning", path, message, "write its IP address")
+
+
+# Options that change what a site relies on when they are on and are not done here.
+_SPECIAL: Mapping[str, str] = {
+    "DicomTlsEnabled": "TLS is not supported yet: this server talks without encryption",
+    "DicomModalitiesInDatabase": "there is no database here: DicomModalities is what counts",
+    "Worklists.SaveInOrthancDatabase": "there is no database here: the folder is what is served",
+}
+_TOP_LEVEL = tuple(
+    dict.fromkeys([option.section or option.key for option in OPTIONS] + [*SECTION_ALIASES])
+)
+_WORKLISTS = tuple(
+    key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
+)
+_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist")
+_ALIKE = 0.8
+"""How alike two names must be for one to be the other misspelt: 1 is equal."""
+
+
+def _likely(name: str, known: Sequence[str]) -> str | None:
+    """Give the known name that a name is probably meant to be."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=_ALIKE)
+    return folded[found[0]] if found else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

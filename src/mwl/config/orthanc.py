@@ -1,0 +1,90 @@
+"""Names that an Orthanc configuration may hold and that mean nothing to a worklist server.
+
+They are accepted in silence, so that a working Orthanc configuration starts unchanged. Options
+that mean something here are in `mwl.config.options` instead.
+
+Source: the configuration file that Orthanc prints, versions 1.5 to 1.13, and the configuration
+sections of its plugins.
+"""
+
+_CORE = """
+    AcceptedSopClasses AcceptedTransferSyntaxes AllowFindSopClassesInStudy AuthenticationEnabled
+    BuiltinDecoderTranscoderOrder CheckRevisions ConcurrentJobs CorsAllowedOrigins
+    DatabaseServerIdentifier DefaultPrivateCreator DeidentifyLogsDicomVersion
+    DicomAssociationCloseDelay DicomDefaultRetrieveMethod DicomDictionary DicomEchoChecksFind
+    DicomLossyTranscodingQuality DicomParserCacheSize DicomParserMemoryCapacity
+    DicomParserThreadsCount DicomScpAssociationTimeout DicomScuPreferredTransferSyntax
+    DicomScuTimeout DicomThreadsCount DicomTlsCertificate DicomTlsCiphersAccepted
+    DicomTlsMinimumProtocolVersion DicomTlsPrivateKey DicomTlsRemoteCertificateRequired
+    DicomTlsTrustedCertificates ExecuteLuaEnabled ExternalDictionaries ExtraMainDicomTags
+    HttpBindAddresses HttpCompressionEnabled HttpDescribeErrors HttpPort HttpProxy
+    HttpRequestTimeout HttpServerEnabled HttpThreadsCount HttpTimeout HttpVerbose
+    HttpsCACertificates HttpsVerifyPeers IndexDirectory IngestTranscoding
+    IngestTranscodingOfCompressed IngestTranscodingOfUncompressed JobsEngineThreadsCount
+    JobsHistorySize KeepAlive KeepAliveTimeout LimitFindInstances LimitFindResults
+    LimitInMemoryArchive LimitJobs LimitMainDicomTagsReconstructLevel LoadPrivateDictionary Locale
+    LogExportedResources LuaHeartBeatPeriod LuaScripts MainDicomTagsReconstructLevel MallocArenaMax
+    MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize MaximumStorageMode
+    MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled OrthancPeers
+    OrthancPeersInDatabase OverwriteInstances PatientLevelEnabled PatientsProtected Pkcs11 Plugins
+    QueryRetrieveSize ReadOnly RegisteredUsers RejectedSopClasses RejectSopClasses
+    RemoteAccessAllowed RestApiWriteToFileSystemEnabled SaveJobs SequentialDicomReaderThreadsCount
+    SequentialDicomReaderWindowCapacity SslCertificate SslCiphersAccepted SslEnabled
+    SslMinimumProtocolVersion SslTrustedClientCertificates SslVerifyPeers StableAge
+    StorageAccessOnFind StorageCommitmentReportsSize StorageCompression StorageDirectory
+    StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom StoreMD5ForAttachments
+    SyncStorageArea SynchronousCMove SynchronousZipStream TcpNoDelay TemporaryDirectory
+    TranscodeDicomProtocol TranscoderCacheSize TranscoderMemoryCapacity TranscoderThreadsCount
+    UnknownSopClassAccepted UserContentType UserMetadata Warnings WebDavDeleteAllowed
+    WebDavEnabled WebDavUploadAllowed ZipLoaderThreads
+"""
+
+# One switch each for a family of compressed syntaxes of the image store.
+_TRANSFER_SYNTAXES = """
+    DeflatedTransferSyntaxAccepted H265TransferSyntaxAccepted Jpeg2000TransferSyntaxAccepted
+    JpegLosslessTransferSyntaxAccepted JpegTransferSyntaxAccepted JpipTransferSyntaxAccepted
+    Mpeg2TransferSyntaxAccepted Mpeg4TransferSyntaxAccepted RleTransferSyntaxAccepted
+"""
+
+_PLUGINS = """
+    AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion
+    DicomWeb Education Gdcm GoogleCloudStorage Housekeeper Indexer Java MultitenantDicom MySQL
+    Neuro OHIF Odbc Ohif OrthancExplorer2 OrthancWebViewer PixelsMasker PostgreSQL Python
+    PythonScript PythonVerbose STL ServeFolders StoneWebViewer Tcia Tracing Transfers VolView
+    WebViewer WholeSlideImaging Wsi
+"""
+
+KNOWN_ORTHANC_OPTIONS: frozenset[str] = frozenset(
+    f"{_CORE} {_TRANSFER_SYNTAXES} {_PLUGINS}".split()
+)
+"""Top-level names of Orthanc and its plugins that are read past."""
+
+KNOWN_WORKLIST_OPTIONS: frozenset[str] = frozenset(
+    {
+        "DeleteWorklistsDelay",
+        "DeleteWorklistsOnStableStudy",
+        "HousekeepingInterval",
+        "LogMatchedWorklistIds",
+        "SetStudyInstanceUidIfMissing",
+    }
+)
+"""Names in the section `Worklists` that are read past: deletion and creation of items."""
+
+KNOWN_MODALITY_OPTIONS: frozenset[str] = frozenset(
+    {
+        "AllowEventReport",
+        "AllowFind",
+        "AllowGet",
+        "AllowMove",
+        "AllowNAction",
+        "AllowStorageCommitment",
+        "AllowStore",
+        "AllowTranscoding",
+        "LocalAet",
+        "Manufacturer",
+        "RetrieveMethod",
+        "Timeout",
+        "UseDicomTls",
+    }
+)
+"""Names in a modality of `DicomModalities` that are read past: they concern other services."""

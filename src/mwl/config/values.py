@@ -1,0 +1,213 @@
+"""Values of options that have parts of their own: known modalities, dictionary entries."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mwl.errors import ConfigError
+
+_HIGHEST_PORT = 65535
+_MANUFACTURERS = (
+    "Generic, GenericNoWildcardInDates, GenericNoUniversalWildcard, Vitrea, GE, SiemensSyngoCT"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """A known caller: one entry of `DicomModalities`.
+
+    Args:
+        name: Name of the entry.
+        ae_title: AE title it calls with.
+        host: Address it comes from; compared only with `DicomCheckModalityHost`.
+        port: Port it listens on; not used here.
+        allow_echo: Whether it may use C-ECHO when `DicomAlwaysAllowEcho` is false.
+        allow_find_worklist: Whether it may query the worklist.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    allow_echo: bool = True
+    allow_find_worklist: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DictionaryEntry:
+    """An attribute that the dictionary lacks: one entry of `Dictionary`.
+
+    Args:
+        tag: `(group << 16) | element`.
+        vr: Its VR, two letters.
+        name: Its name.
+        minimum: Least number of values.
+        maximum: Most values; 0 is any number.
+        private_creator: Private creator; empty for a standard attribute.
+    """
+
+    tag: int
+    vr: str
+    name: str
+    minimum: int = 1
+    maximum: int = 1
+    private_creator: str = ""
+
+
+def _need(condition: object, message: str, key: str | None = None) -> None:
+    """Refuse a part of a value; `key` is where in the entry it stands."""
+    if not condition:
+        raise ConfigError(message, option=key)
+
+
+def _port(value: object) -> int:
+    # Orthanc takes the port as a number or as text.
+    port = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= _HIGHEST_PORT:
+        raise ConfigError(
+            f"found {value!r}, allowed is a port from 1 to {_HIGHEST_PORT}", option="Port"
+        )
+    return port
+
+
+def _switch(value: object, key: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"found {value!r}, allowed is true or false", option=key)
+    return value
+
+
+def _modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
+    match value:
+        case [title, host, port] | [title, host, port, str()]:
+            switches: dict[str, Any] = {}
+        case {"AET": title, "Host": host, "Port": port}:
+            switches = value
+        case list():
+            message = (
+                f"found a list of {len(value)}, allowed are AE title, host, port and, if any, "
+                f"the manufacturer ({_MANUFACTURERS})"
+            )
+            raise ConfigError(message)
+        case dict():
+            missing = [key for key in ("AET", "Host", "Port") if key not in value]
+            raise ConfigError(f"lacks {', '.join(missing)}")
+        case _:
+            raise ConfigError("allowed is a list or an object")
+    known = ae_title(title)
+    if known is None:
+        raise ConfigError(
+            f"found {title!r}, allowed is an AE title: 1 to 16 ASCII characters, no backslash",
+            option="AET",
+        )
+    _need(isinstance(host, str) and host, f"found {host!r}, allowed is an address", "Host")
+    return Modality(
+        name=name,
+        ae_title=known,
+        host=host,
+        port=_port(port),
+        allow_echo=_switch(switches.get("AllowEcho", True), "AllowEcho"),
+        allow_find_worklist=_switch(switches.get("AllowFindWorklist", True), "AllowFindWorklist"),
+    )
+
+
+def modality_list(
+    value: Mapping[str, Any], ae_title: Callable[[object], str | None]
+) -> tuple[Modality, ...]:
+    """Read the value of `DicomModalities`.
+
+    Args:
+        value: Name to list or object.
+        ae_title: Gives the AE title in a value, None when it is not one.
+
+    Raises:
+        ConfigError: An entry cannot be used; `option` names it.
+    """
+    modalities = []
+    for name, entry in value.items():
+        try:
+            modalities.append(_modality(name, entry, ae_title))
+        except ConfigError as error:
+            raise _within("DicomModalities", name, error) from error
+    return tuple(modalities)
+
+
+def modalities_to_json(modalities: Sequence[Modality]) -> object:
+    """Give the value of `DicomModalities`, each entry in its full form."""
+    return {
+        modality.name: {
+            "AET": modality.ae_title,
+            "Host": modality.host,
+            "Port": modality.port,
+            "AllowEcho": modality.allow_echo,
+            "AllowFindWorklist": modality.allow_find_worklist,
+        }
+        for modality in modalities
+    }
+
+
+# "0009,1001"; a private attribute may leave out the byte that its block decides: "0009,01".
+_tag = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{2}(?:[0-9a-fA-F]{2})?)").fullmatch
+_VRS = frozenset(
+    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT"}
+    | {"OB", "OD", "OF", "OL", "OV", "OW", "PN", "SH", "SL", "SQ", "SS", "ST", "SV", "TM"}
+    | {"UC", "UI", "UL", "UN", "UR", "US", "UT", "UV"}
+)
+
+
+def _dictionary_entry(key: str, value: Any) -> DictionaryEntry:
+    tag = _tag(key)
+    if tag is None:
+        raise ConfigError("allowed is a tag, such as 0009,1001")
+    match value:
+        case [str(vr), str(name), *rest] if len(rest) <= 3:
+            padded: list[Any] = [*rest, *(1, 1, "")[len(rest) :]]
+            minimum, maximum, creator = padded
+        case _:
+            raise ConfigError('allowed is ["VR", "Name", least, most, "Private creator"]')
+    _need(vr in _VRS, f"found {vr!r}, allowed is a VR, such as LO")
+    for count, least in ((minimum, 1), (maximum, 0)):
+        plain = isinstance(count, int) and not isinstance(count, bool)
+        _need(plain and count >= least, f"found {count!r}, allowed is a number of values")
+    _need(isinstance(creator, str), f"found {creator!r}, allowed is the name of a private creator")
+    return DictionaryEntry(
+        tag=int(tag[1], 16) << 16 | int(tag[2], 16),
+        vr=vr,
+        name=name,
+        minimum=minimum,
+        maximum=maximum,
+        private_creator=creator,
+    )
+
+
+def dictionary_entries(value: Mapping[str, Any]) -> tuple[DictionaryEntry, ...]:
+    """Read the value of `Dictionary`.
+
+    Raises:
+        ConfigError: An entry cannot be used; `option` names it.
+    """
+    entries = []
+    for key, entry in value.items():
+        try:
+            entries.append(_dictionary_entry(key, entry))
+        except ConfigError as error:
+            raise _within("Dictionary", key, error) from error
+    return tuple(entries)
+
+
+def dictionary_to_json(entries: Sequence[DictionaryEntry]) -> object:
+    """Give the value of `Dictionary`, each entry in its full form."""
+    return {
+        f"{entry.tag >> 16:04x},{entry.tag & 0xFFFF:04x}": [
+            entry.vr,
+            entry.name,
+            entry.minimum,
+            entry.maximum,
+            entry.private_creator,
+        ]
+        for entry in entries
+    }
+
+
+def _within(option: str, name: str, error: ConfigError) -> ConfigError:
+    return ConfigError(error.message, option=".".join(filter(None, (option, name, error.option))))

@@ -1,0 +1,77 @@
+"""Data sets: bytes to elements and back, their text, and the dictionary of attributes.
+
+This package is the only place that knows pydicom. Everything that others use is named here; the
+bytes are read in `elements`, files in `files`, text in `charset` and `values`, and the attributes
+are looked up in `dictionary`.
+
+Source: DICOM PS3.5.
+"""
+
+from mwl.dataset.charset import ENCODINGS, CharacterSet, character_set
+from mwl.dataset.dictionary import (
+    BYTE_VRS,
+    CHARACTER_SET_VRS,
+    DEFAULT_REPERTOIRE_VRS,
+    LONG_LENGTH_VRS,
+    NUMBER_FORMATS,
+    SINGLE_VALUE_TEXT_VRS,
+    TEXT_VRS,
+    VRS,
+    DictionaryEntry,
+    keyword_of,
+    name_of,
+    pad_of,
+    tag_of,
+    vr_of,
+)
+from mwl.dataset.elements import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    INFLATED_LIMIT_BYTES,
+    NESTING_LIMIT,
+    TRANSFER_SYNTAXES,
+    Element,
+    Elements,
+    decode,
+    encode,
+    extend_dictionary,
+)
+from mwl.dataset.files import read_file
+from mwl.dataset.values import to_json, values
+
+__all__ = [
+    "BYTE_VRS",
+    "CHARACTER_SET_VRS",
+    "DEFAULT_REPERTOIRE_VRS",
+    "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
+    "ENCODINGS",
+    "EXPLICIT_VR_BIG_ENDIAN",
+    "EXPLICIT_VR_LITTLE_ENDIAN",
+    "IMPLICIT_VR_LITTLE_ENDIAN",
+    "INFLATED_LIMIT_BYTES",
+    "LONG_LENGTH_VRS",
+    "NESTING_LIMIT",
+    "NUMBER_FORMATS",
+    "SINGLE_VALUE_TEXT_VRS",
+    "TEXT_VRS",
+    "TRANSFER_SYNTAXES",
+    "VRS",
+    "CharacterSet",
+    "DictionaryEntry",
+    "Element",
+    "Elements",
+    "character_set",
+    "decode",
+    "encode",
+    "extend_dictionary",
+    "keyword_of",
+    "name_of",
+    "pad_of",
+    "read_file",
+    "tag_of",
+    "to_json",
+    "values",
+    "vr_of",
+]

@@ -1,0 +1,134 @@
+"""The data dictionary: tags, keywords, names and value representations.
+
+This is the only module that imports pydicom, whose generated copy of the standard's registry
+saves writing out five thousand rows. How values are laid out in bytes is in `mwl.dataset.elements`.
+
+Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representations).
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from pydicom import datadict
+
+CHARACTER_SET_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
+"""VRs whose text is written in the sets of (0008,0005): PS3.5 6.1.2.3."""
+
+DEFAULT_REPERTOIRE_VRS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"},
+)
+"""VRs whose text is always in the default repertoire."""
+
+TEXT_VRS = CHARACTER_SET_VRS | DEFAULT_REPERTOIRE_VRS
+
+SINGLE_VALUE_TEXT_VRS = frozenset({"LT", "ST", "UT", "UR"})
+"""Text in which a backslash is a character and not the border of two values: PS3.5 6.4."""
+
+NUMBER_FORMATS = {
+    "US": "H",
+    "SS": "h",
+    "UL": "I",
+    "SL": "i",
+    "FL": "f",
+    "FD": "d",
+    "SV": "q",
+    "UV": "Q",
+}
+"""VRs of binary numbers, with the format letter of `struct` for one number."""
+
+BYTE_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+"""VRs that are opaque bytes here."""
+
+LONG_LENGTH_VRS = frozenset(
+    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"},
+)
+"""VRs with a length of 32 bits in the explicit transfer syntaxes: PS3.5 Table 7.1-1."""
+
+VRS = TEXT_VRS | set(NUMBER_FORMATS) | BYTE_VRS | {"AT", "SQ"}
+
+
+def pad_of(vr: str) -> bytes:
+    """Give the byte that makes the length of a value even: PS3.5 6.2."""
+    return b" " if vr in TEXT_VRS and vr != "UI" else b"\0"
+
+
+_CACHED_TAGS = 8192
+"""Tags whose dictionary entry is kept at hand; more than the standard's modules for a worklist."""
+
+# PS3.6: attributes with a choice of VR. The pixel description that would decide is not part of a
+# worklist item; words are the form that implicit VR prescribes (PS3.5 A.1).
+_CHOICES = {
+    "US or SS": "US",
+    "US or OW": "OW",
+    "US or SS or OW": "OW",
+    "OB or OW": "OW",
+}
+
+
+class DictionaryEntry(NamedTuple):
+    """One attribute that the standard's dictionary lacks, or that a site names otherwise."""
+
+    tag: int
+    vr: str
+    name: str
+    keyword: str = ""
+
+
+_extensions: dict[int, DictionaryEntry] = {}
+
+
+def extend(entries: Iterable[DictionaryEntry]) -> None:
+    """Add attributes to the dictionary; `mwl.dataset.extend_dictionary` is the door."""
+    for entry in entries:
+        if entry.vr not in VRS:
+            raise ValueError(f"{entry.vr!r} is not a value representation")
+        _extensions[entry.tag] = entry
+    _entry.cache_clear()
+    vr_of.cache_clear()
+
+
+@lru_cache(maxsize=_CACHED_TAGS)
+def _entry(tag: int) -> DictionaryEntry:
+    extension = _extensions.get(tag)
+    if extension:
+        return extension
+    element = tag & 0xFFFF
+    if element == 0:  # PS3.5 7.2
+        return DictionaryEntry(tag, "UL", "Group Length", "GroupLength")
+    if tag >> 16 & 1:
+        # PS3.5 7.8.1: an odd group is private, and its elements 10 to FF name the creators.
+        if 0x10 <= element <= 0xFF:
+            return DictionaryEntry(tag, "LO", "Private Creator")
+        return DictionaryEntry(tag, "UN", "")
+    try:
+        vr, _, name, _, keyword = datadict.get_entry(tag)
+    except KeyError:
+        return DictionaryEntry(tag, "UN", "")
+    vr = _CHOICES.get(vr, vr)
+    # Items and delimiters are in the registry with "NONE" for a VR.
+    return DictionaryEntry(tag, vr if vr in VRS else "UN", name, keyword)
+
+
+@lru_cache(maxsize=_CACHED_TAGS)
+def vr_of(tag: int) -> str:
+    """Give the VR of an attribute; "UN" when the dictionary does not know it."""
+    return _entry(tag).vr
+
+
+def name_of(tag: int) -> str:
+    """Give the name of an attribute, such as `Patient's Name`; "" when it is unknown."""
+    return _entry(tag).name
+
+
+def keyword_of(tag: int) -> str:
+    """Give the keyword of an attribute, such as `PatientName`; "" when it has none."""
+    return _entry(tag).keyword
+
+
+def tag_of(keyword: str) -> int | None:
+    """Give the tag of a keyword; None when the dictionary does not know it."""
+    for entry in _extensions.values():
+        if entry.keyword == keyword and keyword:
+            return entry.tag
+    return datadict.tag_for_keyword(keyword)

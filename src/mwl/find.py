@@ -1,0 +1,190 @@
+"""C-FIND for the Modality Worklist: identifier bytes in, encoded answers out, lazily.
+
+This is the whole product on one page. `Worklist.find` is a generator: it gives batches of answers
+ready for the wire and returns the `Outcome`. An empty batch means "not yet, ask me again": the
+caller looks at other associations, and for a C-CANCEL, between any two batches.
+
+What a C-FIND message looks like is in `mwl.wire.dimse`, who may ask in `mwl.access`, the socket in
+`mwl.net.dicom`.
+
+Source: DICOM PS3.4 section K.4.1.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mwl import telemetry
+from mwl.catalog import Catalog
+from mwl.dataset import decode
+from mwl.errors import DatasetError, RequestRefused, StoreError
+from mwl.item import WorklistItem
+from mwl.matching import Policy, Query
+from mwl.matching import compile as compile_query
+from mwl.results import Exclusion, Results, Variant
+from mwl.wire.dimse import Status, frame_dataset
+
+BATCH = 256
+"""Answers given at a time, in answers: about 200 KiB, what a slow reader costs in memory."""
+
+READ_SLICE = 64
+"""Changed files read at a time, in files: about 6 ms, then other associations get a turn."""
+
+CACHED_QUERIES = 1024
+"""Compiled queries kept, in queries."""
+
+CACHED_IDENTIFIER_BYTES = 16 * 1024
+"""Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One C-FIND-RQ.
+
+    Args:
+        identifier: The request identifier, encoded.
+        calling_ae_title: Who asks.
+        variant: How the answers go on the wire; the identifier came in the same transfer syntax.
+    """
+
+    identifier: bytes
+    calling_ae_title: str
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a query ended: what the final response says and what the log tells.
+
+    Args:
+        status: Status (0000,0900) of the final C-FIND-RSP, PS3.4 Table K.4-1.
+        comment: Error Comment (0000,0902) of a failure.
+        offending: Offending Element (0000,0901) of a failure, outermost tag first.
+        query: The compiled query; None when the identifier was refused.
+        looked_at: Items that the index left to look at.
+        answers: Matching items sent.
+        exclusion: The key that excluded the most items, for a query without an answer.
+        sources: Files whose items answered, for the log of a curious administrator.
+        detail: What the log says beyond the comment.
+    """
+
+    status: int
+    comment: str = ""
+    offending: tuple[int, ...] = ()
+    query: Query | None = None
+    looked_at: int = 0
+    answers: int = 0
+    exclusion: Exclusion | None = None
+    matches: Sequence[WorklistItem] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a site wants its worklist answered.
+
+    Args:
+        policy: Matching dialect and character set.
+        station_rule: What becomes of the Scheduled Station AE Title: `off`, `fill` it with the
+            caller's when the query leaves it open, or `force` it to be the caller's.
+        limit_answers: Most answers to one query; 0 for no limit.
+    """
+
+    policy: Policy
+    station_rule: str = "off"
+    limit_answers: int = 0
+
+
+class Worklist:
+    """A catalog of worklist items that answers queries.
+
+    Args:
+        catalog: The items.
+        rules: How to match and answer.
+    """
+
+    def __init__(self, catalog: Catalog, rules: Rules) -> None:
+        self.catalog = catalog
+        self.rules = rules
+        self._results = Results(catalog)
+        self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
+
+    def find(self, request: Request) -> Generator[Sequence[bytes], None, Outcome]:
+        """Answer one query; see the module's head for the shape.
+
+        Never raises for what a peer sends or a folder holds: the outcome tells.
+        """
+        try:
+            yield from self.see_every_change()
+            query = self._query(request)
+        except StoreError as error:
+            return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
+        except RequestRefused as refusal:
+            return Outcome(refusal.status, refusal.comment, refusal.offending)
+        result = yield from self._results.of(query)
+        matches = result.matches
+        limit = self.rules.limit_answers
+        status = Status.SUCCESS
+        if limit and len(matches) > limit:
+            matches, status = matches[:limit], Status.CANCEL
+        for start in range(0, len(matches), BATCH):
+            yield self._results.framed(
+                result,
+                request.variant,
+                matches[start : start + BATCH],
+                lambda item: _frame(query, item, request.variant),
+            )
+        return Outcome(
+            status,
+            query=query,
+            looked_at=result.looked_at,
+            answers=len(matches),
+            exclusion=None if matches else self._results.exclusion(result),
+            matches=matches,
+        )
+
+    def see_every_change(self) -> Generator[Sequence[bytes], None, None]:
+        """Read every change of the store that was complete before now, a slice at a time.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ticket = self.catalog.notice()
+        while not self.catalog.is_current(ticket):
+            self.catalog.read(READ_SLICE)
+            if not self.catalog.is_current(ticket):
+                yield ()
+
+    def _query(self, request: Request) -> Query:
+        compile_ = (
+            self._compile_cached
+            if len(request.identifier) <= CACHED_IDENTIFIER_BYTES
+            else self._compile
+        )
+        station_ae_title = request.calling_ae_title if self.rules.station_rule != "off" else None
+        return compile_(request.identifier, request.variant.transfer_syntax, station_ae_title)
+
+    def _compile(
+        self, identifier: bytes, transfer_syntax: str, station_ae_title: str | None
+    ) -> Query:
+        try:
+            elements = decode(identifier, transfer_syntax)
+        except DatasetError as error:
+            # PS3.4 Table K.4-1: a data set that cannot be decoded is "unable to process".
+            offending = () if error.tag is None else (error.tag,)
+            raise RequestRefused(
+                Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
+            ) from error
+        return compile_query(
+            elements,
+            self.rules.policy,
+            station_ae_title=station_ae_title,
+            station_rule=self.rules.station_rule,
+        )
+
+
+def _frame(query: Query, item: WorklistItem, variant: Variant) -> bytes:
+    answer = query.answer_with_loss(item, variant.transfer_syntax)
+    if answer.lost_characters:
+        telemetry.emit("text_lost", source=item.source, characters=answer.lost_characters)
+    return frame_dataset(variant.context_id, answer.identifier, variant.max_length)

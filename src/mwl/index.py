@@ -1,0 +1,423 @@
+"""Secondary indexes: a query to the items that may match it.
+
+The index may give too many items and never too few; `Query.matches` decides. Values are brought
+into the same normal form as in matching, by the same functions. Which attributes are indexed is
+said in `mwl.attributes`; how items get here, in `mwl.catalog`.
+
+A value leads to one item or to a set of them: most patients, accession numbers and studies have
+one item, and a hundred thousand sets of one would be 20 MB an attribute.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from itertools import chain
+
+from mwl.attributes import (
+    INDEXED,
+    PATIENT_NAME,
+    SCHEDULED_PROCEDURE_STEP_SEQUENCE,
+    SCHEDULED_PROCEDURE_STEP_START_DATE,
+)
+from mwl.dataset import vr_of
+from mwl.item import WorklistItem
+from mwl.matching import Criterion, Query
+from mwl.matching.criteria import (
+    Condition,
+    HasDateAndTime,
+    HasValue,
+    Level,
+    level_of,
+    stored_values,
+)
+from mwl.matching.predicates import AnyOf, Name, NamePart, OneOf, Predicate, WildCard, Within
+from mwl.matching.values import Interval, fold, wild_card_pattern
+
+Posting = WorklistItem | set[WorklistItem]
+"""The items that have one value."""
+
+FEW = 32
+"""Candidates, in items, that are not worth narrowing further: matching them takes a millisecond."""
+
+_PREFIX = 3
+"""Letters of a name that say in which bucket it lies: a surname's first three tell most apart."""
+
+
+class _Postings:
+    """Values of one attribute, each with the items that have it."""
+
+    def __init__(self) -> None:
+        self.by_value: dict[Hashable, Posting] = {}
+
+    def add(self, value: Hashable, item: WorklistItem) -> None:
+        posting = self.by_value.setdefault(value, item)
+        if isinstance(posting, set):
+            posting.add(item)
+        elif posting is not item:
+            self.by_value[value] = {posting, item}
+
+    def remove(self, value: Hashable, item: WorklistItem) -> None:
+        posting = self.by_value.get(value)
+        if isinstance(posting, set):
+            posting.discard(item)
+            if len(posting) == 1:
+                (self.by_value[value],) = posting
+        elif posting is item:
+            del self.by_value[value]
+
+    def of(self, values: Iterable[Hashable]) -> list[Posting]:
+        found = map(self.by_value.get, values)
+        return [posting for posting in found if posting is not None]
+
+    def where(self, accepts: Callable[[str], object]) -> list[Posting]:
+        return [
+            posting
+            for value, posting in self.by_value.items()
+            if isinstance(value, str) and accepts(value)
+        ]
+
+
+class _Text:
+    """Index of an attribute with text values or UIDs."""
+
+    def __init__(self, tag: int) -> None:
+        self._tag = tag
+        self._vr = vr_of(tag)
+        self._postings = _Postings()
+
+    def _values(self, level: Level) -> Iterable[Hashable]:
+        element = level.elements.get(self._tag)
+        if element is None:
+            return ()
+        return stored_values(element, self._vr, level.character_set, folds_names=True)
+
+    def add(self, item: WorklistItem, level: Level) -> None:
+        for value in self._values(level):
+            self._postings.add(value, item)
+
+    def remove(self, item: WorklistItem, level: Level) -> None:
+        for value in self._values(level):
+            self._postings.remove(value, item)
+
+    def look_up(self, condition: Condition) -> list[Posting] | None:
+        """Find the values that a condition names; None when it names none."""
+        match condition:
+            case HasValue(predicate=OneOf(values)):
+                return self._postings.of(values)
+            case _:
+                return None
+
+    def search(self, condition: Condition) -> list[Posting] | None:
+        """Try a condition on the values; None when it is not of a kind that can be tried."""
+        match condition:
+            case HasValue(predicate=predicate):
+                return self._search(predicate)
+            case _:
+                return None
+
+    def _search(self, predicate: Predicate) -> list[Posting] | None:
+        match predicate:
+            case OneOf(values):
+                return self._postings.of(values)
+            case WildCard(pattern):
+                return self._postings.where(pattern.fullmatch)
+            case AnyOf(predicates):
+                return _together(map(self._search, predicates))
+            case _:
+                return None
+
+    def is_exact(self, condition: Condition) -> bool:
+        """Tell whether what is found for a condition is what matches it, no more."""
+        return isinstance(condition, HasValue)
+
+
+def _together(found: Iterable[list[Posting] | None]) -> list[Posting] | None:
+    postings: list[Posting] = []
+    for part in found:
+        if part is None:
+            return None
+        postings += part
+    return postings
+
+
+class _Dates:
+    """Index of an attribute with dates: items by day."""
+
+    def __init__(self, tag: int) -> None:
+        self._tag = tag
+        self._postings = _Postings()
+        self._inexact: set[WorklistItem] = set()
+        """Items with a month or year for a date: too rare for more than to be looked at always."""
+
+    def _days(self, level: Level) -> Iterable[Interval]:
+        element = level.elements.get(self._tag)
+        if element is None:
+            return ()
+        return stored_values(element, "DA", level.character_set, folds_names=True)
+
+    def add(self, item: WorklistItem, level: Level) -> None:
+        for day in self._days(level):
+            if day.lower == day.upper:
+                self._postings.add(day.lower, item)
+            else:
+                self._inexact.add(item)
+
+    def remove(self, item: WorklistItem, level: Level) -> None:
+        self._inexact.discard(item)
+        for day in self._days(level):
+            self._postings.remove(day.lower, item)
+
+    def look_up(self, condition: Condition) -> list[Posting] | None:
+        """Find the days of a condition."""
+        found: list[Posting] | None = None
+        if isinstance(condition, HasDateAndTime):
+            found = self._between(*condition.days)
+        elif isinstance(condition, HasValue):
+            found = self._found(condition.predicate)
+        return [*found, self._inexact] if found is not None and self._inexact else found
+
+    def search(self, condition: Condition) -> list[Posting] | None:
+        """Find the days of a condition."""
+        return self.look_up(condition)
+
+    def _found(self, predicate: Predicate) -> list[Posting] | None:
+        match predicate:
+            case Within(lower, upper):
+                return self._between(lower, upper)
+            case AnyOf(predicates):
+                return _together(map(self._found, predicates))
+            case _:
+                return None
+
+    def _between(self, lower: int, upper: int) -> list[Posting]:
+        days = self._postings.by_value
+        if upper - lower < len(days):
+            return self._postings.of(range(lower, upper + 1))
+        return [
+            posting
+            for day, posting in days.items()
+            if isinstance(day, int) and lower <= day <= upper
+        ]
+
+    def is_exact(self, condition: Condition) -> bool:
+        """Tell whether what is found for a condition is what matches it, no more."""
+        return isinstance(condition, HasValue) and not self._inexact
+
+
+class _Names:
+    """Index of an attribute with person names: items by component group, case and accents apart.
+
+    Groups lie in buckets by their first letters, so that a key such as `DOE*` is tried on few.
+    """
+
+    def __init__(self, tag: int) -> None:
+        self._tag = tag
+        self._postings = _Postings()
+        self._buckets: dict[str, set[str]] = {}
+
+    def _groups(self, level: Level) -> set[str]:
+        element = level.elements.get(self._tag)
+        if element is None:
+            return set()
+        names = stored_values(element, "PN", level.character_set, folds_names=True)
+        return {group for name in names for group in name if group}
+
+    def add(self, item: WorklistItem, level: Level) -> None:
+        for group in self._groups(level):
+            self._postings.add(group, item)
+            self._buckets.setdefault(group[:_PREFIX], set()).add(group)
+
+    def remove(self, item: WorklistItem, level: Level) -> None:
+        for group in self._groups(level):
+            self._postings.remove(group, item)
+            if group not in self._postings.by_value:
+                bucket = self._buckets.get(group[:_PREFIX], set())
+                bucket.discard(group)
+                if not bucket:
+                    self._buckets.pop(group[:_PREFIX], None)
+
+    def look_up(self, condition: Condition) -> list[Posting] | None:
+        """Find a name without wild cards; None when the condition has some."""
+        match condition:
+            case HasValue(predicate=Name(parts)):
+                part = _first(parts)
+                if part is None or part.pattern is not None:
+                    return None
+                return self._postings.of((fold(part.text),))
+            case _:
+                return None
+
+    def search(self, condition: Condition) -> list[Posting] | None:
+        """Try a condition on the names."""
+        match condition:
+            case HasValue(predicate=predicate, folds_names=folds_names):
+                return self._search(predicate, folds_names=folds_names)
+            case _:
+                return None
+
+    def _search(self, predicate: Predicate, *, folds_names: bool) -> list[Posting] | None:
+        match predicate:
+            case Name(parts):
+                part = _first(parts)
+                return None if part is None else self._with_part(part, folds_names=folds_names)
+            case AnyOf(predicates):
+                return _together(self._search(each, folds_names=folds_names) for each in predicates)
+            case _:
+                return None
+
+    def _with_part(self, part: NamePart, *, folds_names: bool) -> list[Posting]:
+        if part.pattern is None:
+            return self._postings.of((fold(part.text),))
+        if not folds_names:
+            # One letter may be two once folded, so `?` has to give way here.
+            text = fold(part.text).replace("?", "*")
+            part = NamePart(text, wild_card_pattern(text))
+        return self._postings.of(
+            group for group in self._groups_like(part.text) if part.accepts(group)
+        )
+
+    def _groups_like(self, text: str) -> Iterable[str]:
+        """Give the groups that begin like a key with wild cards."""
+        # A key may have more empty components than the name it finds, see `NamePart.accepts`.
+        start = text.replace("?", "*").partition("*")[0].rstrip("^")
+        if not start:
+            return (group for bucket in self._buckets.values() for group in bucket)
+        if len(start) >= _PREFIX:
+            return self._buckets.get(start[:_PREFIX], ())
+        return chain.from_iterable(
+            bucket for prefix, bucket in self._buckets.items() if prefix.startswith(start)
+        )
+
+    def is_exact(self, condition: Condition) -> bool:
+        """Tell whether what is found for a condition is what matches it, no more."""
+        match condition:
+            case HasValue(predicate=Name(by_group=False), folds_names=True):
+                return True
+            case _:
+                return False
+
+
+def _first(parts: tuple[NamePart | None, ...]) -> NamePart | None:
+    return next((part for part in parts if part is not None), None)
+
+
+_Attribute = _Text | _Dates | _Names
+
+_KINDS: dict[int, type[_Dates | _Names]] = {
+    SCHEDULED_PROCEDURE_STEP_START_DATE: _Dates,
+    PATIENT_NAME: _Names,
+}
+"""Attributes that are not just text."""
+
+
+class Index:
+    """Worklist items, found by what is asked of them."""
+
+    def __init__(self) -> None:
+        self._items: set[WorklistItem] = set()
+        self._without_steps: set[WorklistItem] = set()
+        self._attributes: dict[tuple[int, ...], _Attribute] = {
+            path: _KINDS.get(path[-1], _Text)(path[-1]) for path in INDEXED
+        }
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[WorklistItem]:
+        return iter(self._items)
+
+    def add(self, item: WorklistItem) -> None:
+        """Take an item in.
+
+        Cost: O(1); decodes the item.
+        """
+        level = level_of(item)
+        self._items.add(item)
+        if SCHEDULED_PROCEDURE_STEP_SEQUENCE not in level.elements:
+            self._without_steps.add(item)
+        for attribute, found in self._occurrences(level):
+            attribute.add(item, found)
+
+    def remove(self, item: WorklistItem) -> None:
+        """Take an item out; nothing happens when it is not there.
+
+        Cost: as `add`.
+        """
+        level = level_of(item)
+        self._items.discard(item)
+        self._without_steps.discard(item)
+        for attribute, found in self._occurrences(level):
+            attribute.remove(item, found)
+
+    def _occurrences(self, level: Level) -> Iterator[tuple[_Attribute, Level]]:
+        steps = list(level.items(SCHEDULED_PROCEDURE_STEP_SEQUENCE))
+        for path, attribute in self._attributes.items():
+            for found in (level,) if len(path) == 1 else steps:
+                yield attribute, found
+
+    def candidates(self, query: Query) -> Collection[WorklistItem]:
+        """Give the items that may match: all that do and possibly others.
+
+        The collection is the index's own: it holds until the next `add` or `remove`, and is not to
+        be changed.
+
+        Cost: O(k) for the k items of the most selective keys. A key with wild cards is tried on
+        every distinct value of its attribute, and only when the others leave many items.
+        """
+        found: set[WorklistItem] | None = None
+        unnamed: list[Criterion] = []
+        named: list[list[Posting]] = []
+        for criterion in self._indexed(query):
+            postings = self._attributes[criterion.path].look_up(criterion.condition)
+            if postings is None:
+                unnamed.append(criterion)
+            else:
+                named.append(self._with_skipped(criterion, postings))
+        for postings in sorted(named, key=_size):
+            found = _narrowed(found, postings)
+            if len(found) <= FEW:
+                return found
+        for criterion in unnamed:
+            searched = self._attributes[criterion.path].search(criterion.condition)
+            if searched is not None:
+                found = _narrowed(found, self._with_skipped(criterion, searched))
+        return self._items if found is None else found
+
+    def _indexed(self, query: Query) -> Iterator[Criterion]:
+        for criterion in query.criteria:
+            for inner in criterion.inner or (criterion,):
+                if inner.path in self._attributes:
+                    yield inner
+
+    def _with_skipped(self, criterion: Criterion, postings: list[Posting]) -> list[Posting]:
+        if criterion.skipped_without_sequence and self._without_steps:
+            return [*postings, self._without_steps]
+        return postings
+
+    def excluded(self, criterion: Criterion) -> int | None:
+        """Count the items that a criterion leaves out on its own; None when that is not known.
+
+        Cost: O(k) for the k items that it leaves in.
+        """
+        attribute = self._attributes.get(criterion.path)
+        if attribute is None or not attribute.is_exact(criterion.condition):
+            return None
+        postings = attribute.search(criterion.condition)
+        if postings is None:
+            return None
+        return len(self._items) - len(_united(self._with_skipped(criterion, postings)))
+
+
+def _size(postings: list[Posting]) -> int:
+    return sum(len(posting) if isinstance(posting, set) else 1 for posting in postings)
+
+
+def _narrowed(found: set[WorklistItem] | None, postings: list[Posting]) -> set[WorklistItem]:
+    united = _united(postings)
+    return united if found is None else united & found
+
+
+def _united(postings: list[Posting]) -> set[WorklistItem]:
+    """Join postings into one set; a single set is given as it is."""
+    if len(postings) == 1 and isinstance(postings[0], set):
+        return postings[0]
+    singles = {posting for posting in postings if not isinstance(posting, set)}
+    return singles.union(*(posting for posting in postings if isinstance(posting, set)))

@@ -1,0 +1,492 @@
+"""The SCP side: one `asyncio.Protocol` around one `wire.Association`.
+
+Every turn has one shape: bytes in, events out of the association, act on each, write what the
+association has to say, arm the one timer. A C-FIND is a generator pulled from here: it stops while
+the peer does not read, and other associations and a C-CANCEL are looked at between its batches.
+
+The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access in `mwl.access`.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import cast
+
+from mwl import telemetry
+from mwl.access import AccessPolicy, Caller, Refusal, admit, allow
+from mwl.find import BATCH, Outcome, Request, Worklist
+from mwl.net import report
+from mwl.results import Variant
+from mwl.wire.association import (
+    Aborted,
+    Association,
+    AssociationRequested,
+    ConnectionLost,
+    Event,
+    Limits,
+    Message,
+    MessageReceived,
+    Released,
+    Role,
+    TimedOut,
+)
+from mwl.wire.dimse import CommandField, Status, response_to
+from mwl.wire.negotiation import (
+    CALLED_AE_TITLE_NOT_RECOGNIZED,
+    LOCAL_LIMIT_EXCEEDED,
+    MODALITY_WORKLIST_FIND,
+    Policy,
+    negotiate,
+)
+from mwl.wire.pdu import Abort, AssociateReject
+
+MAXIMUM_ASSOCIATIONS = 1000
+"""Associations open at once, in all: each costs about 20 KiB and a file descriptor."""
+
+MAXIMUM_ASSOCIATIONS_OF_HOST = 500
+"""Associations open at once from one host: one runaway device leaves room for the others."""
+
+WAITING_REQUESTS = 16
+"""Requests of one association that wait while another is answered. The window negotiated is one
+(PS3.7 D.3.3.3), so a peer that sends more than a few ahead does not keep to it."""
+
+STOP_GRACE_S = 5.0
+"""Seconds that open associations have to finish when the server stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every association of a server shares.
+
+    Args:
+        access: Who may associate and ask.
+        worklist: Gives the worklist of a called AE title; None when there is none of that name.
+        negotiation: SOP classes and transfer syntaxes offered.
+        limits: Sizes and times of an association.
+        values_in_log: Whether log lines may hold the values of keys (`DeidentifyLogs` false).
+    """
+
+    access: AccessPolicy
+    worklist: Callable[[str], Worklist | None]
+    negotiation: Policy
+    limits: Limits
+    values_in_log: bool = False
+
+
+@dataclass(slots=True)
+class _Search:
+    """A query being answered."""
+
+    message: MessageReceived
+    answers: Generator[Sequence[bytes], None, Outcome]
+    started: float
+    sent: int = 0
+
+
+class Connections:
+    """The open associations of one listener, counted against their limits."""
+
+    def __init__(self) -> None:
+        self._open: set[DicomConnection] = set()
+        self._of_host: Counter[str] = Counter()
+        self._all_closed: asyncio.Event = asyncio.Event()
+        self._all_closed.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: "DicomConnection") -> None:
+        """Count a connection in."""
+        self._open.add(connection)
+        self._of_host[connection.host] += 1
+        self._all_closed.clear()
+
+    def remove(self, connection: "DicomConnection") -> None:
+        """Count a connection out."""
+        self._open.discard(connection)
+        self._of_host[connection.host] -= 1
+        if not self._of_host[connection.host]:
+            del self._of_host[connection.host]
+        if not self._open:
+            self._all_closed.set()
+
+    def limit_exceeded(self, host: str) -> str | None:
+        """Name the limit that one more association of `host` breaks; None when it fits."""
+        if len(self._open) > MAXIMUM_ASSOCIATIONS:
+            return f"{MAXIMUM_ASSOCIATIONS} associations are open"
+        if self._of_host[host] > MAXIMUM_ASSOCIATIONS_OF_HOST:
+            return f"{MAXIMUM_ASSOCIATIONS_OF_HOST} associations are open from this host"
+        return None
+
+    async def close(self, grace_s: float = STOP_GRACE_S) -> None:
+        """Let the open associations finish for `grace_s` seconds, then abort the rest."""
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._all_closed.wait()
+        except TimeoutError:
+            for connection in tuple(self._open):
+                connection.abort()
+
+
+class DicomConnection(asyncio.Protocol):
+    """One TCP connection, so one association (PS3.8 section 9.1).
+
+    Args:
+        service: What all associations share.
+        connections: Where this one is counted.
+        loop: The loop that calls it.
+    """
+
+    __slots__ = (
+        "_association",
+        "_caller",
+        "_connections",
+        "_loop",
+        "_opened",
+        "_outcome",
+        "_paused",
+        "_port",
+        "_pump_is_scheduled",
+        "_queries",
+        "_search",
+        "_service",
+        "_timer",
+        "_trace",
+        "_transport",
+        "_waiting",
+        "_worklist",
+        "host",
+    )
+
+    def __init__(
+        self, service: Service, connections: Connections, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._service = service
+        self._connections = connections
+        self._loop = loop
+        self._search: _Search | None = None
+        self._waiting: deque[MessageReceived] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+        self._pump_is_scheduled = False
+        self._caller: Caller | None = None
+        self._worklist: Worklist | None = None
+        self._outcome = "connection lost"
+        self._queries = 0
+        self._trace = report.PduTrace() if telemetry.enabled("pdu") else None
+
+    # The transport calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the association; ARTIM runs until its request is here (PS3.8 AE-5)."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.host, self._port = transport.get_extra_info("peername", ("", 0))[:2]
+        self._connections.add(self)
+        self._opened = perf_counter()
+        self._association = Association(
+            Role.ACCEPTOR, self._service.limits, self._loop.time()
+        )
+        self._arm_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer through one turn."""
+        if self._trace is not None:
+            self._trace.received(data)
+        self._association.receive(data, self._loop.time())
+        self._turn()
+
+    def eof_received(self) -> bool:
+        """The peer will send no more: the association ends."""
+        self._association.receive(b"", self._loop.time())
+        self._turn()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything and write the association's line."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._end_search()
+        self._waiting.clear()
+        self._connections.remove(self)
+        self._report_association()
+
+    def pause_writing(self) -> None:
+        """The peer reads too slowly: send no further answers."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The peer reads again: go on with the answers."""
+        self._paused = False
+        self._association.touch(self._loop.time())
+        self._schedule_pump()
+
+    def abort(self) -> None:
+        """End the association at once: A-ABORT, source service-user (PS3.8 section 9.3.8)."""
+        self._outcome = "aborted: the server stops"
+        self._association.send(Abort(source=0, reason=0))
+        self._flush()
+        self._transport.close()
+
+    # One turn.
+
+    def _turn(self) -> None:
+        try:
+            while (event := self._association.next_event()) is not None:
+                self._handle(event)
+            self._pump()
+        except Exception as error:  # noqa: BLE001 - the edge: one association's fault stays its own
+            telemetry.emit("internal_error", host=self.host, error=error)
+            self._outcome = "aborted: internal error"
+            self._transport.abort()
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        if output := self._association.data_to_send():
+            if self._trace is not None:
+                self._trace.sent(output)
+            self._transport.writelines(output)
+        if self._association.closed:
+            self._transport.close()
+        else:
+            self._arm_timer()
+
+    def _arm_timer(self) -> None:
+        """Keep one timer running; when it fires early it is only set again."""
+        if self._timer is None and (deadline := self._association.deadline) is not None:
+            self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        deadline = self._association.deadline
+        if deadline is not None and now >= deadline:
+            self._association.expire(now)
+            if self._association.closed:
+                self._transport.abort()
+                return
+        self._turn()
+
+    # What events mean.
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case MessageReceived():
+                self._receive_message(event)
+            case AssociationRequested():
+                self._answer_association(event)
+            case Released():
+                self._finish("released")
+            case Aborted():
+                self._finish(report.abort_outcome(event))
+                report.peer_error(event, self.host, self._calling_ae_title)
+            case TimedOut():
+                self._finish(f"timed out: {event.which}")
+            case ConnectionLost():
+                self._finish("connection lost")
+            case _:
+                raise AssertionError(f"an acceptor gets no {type(event).__name__}")
+
+    def _finish(self, outcome: str) -> None:
+        self._outcome = outcome
+        self._waiting.clear()
+        self._end_search()
+
+    def _answer_association(self, event: AssociationRequested) -> None:
+        request = event.request
+        self._caller = Caller(request.calling_ae_title, request.called_ae_title, self.host)
+        if (reject := self._rejection(self._caller)) is not None:
+            self._association.send(reject)
+            return
+        answer = negotiate(request, self._service.negotiation)
+        if isinstance(answer, AssociateReject):
+            self._outcome = "rejected: application context or protocol version"
+        else:
+            report.unusable_contexts(request, answer, self._caller)
+        self._association.send(answer)
+
+    def _rejection(self, caller: Caller) -> AssociateReject | None:
+        """Tell why a caller may not associate, in the codes of PS3.8 Table 9-21."""
+        if (limit := self._connections.limit_exceeded(caller.host)) is not None:
+            self._outcome = f"rejected: {limit}"
+            report.limit_exceeded(caller, limit)
+            return LOCAL_LIMIT_EXCEEDED
+        if (refusal := admit(self._service.access, caller)) is not None:
+            self._outcome = f"rejected: {refusal.explanation}"
+            report.refusal(caller, refusal, "association")
+            return AssociateReject(refusal.result, refusal.source, refusal.reason)
+        self._worklist = self._service.worklist(caller.called_ae_title)
+        if self._worklist is None:
+            self._outcome = "rejected: no worklist of this called AE title"
+            report.no_worklist(caller)
+            return CALLED_AE_TITLE_NOT_RECOGNIZED
+        return None
+
+    def _receive_message(self, message: MessageReceived) -> None:
+        if message.command.field == CommandField.C_CANCEL_RQ:
+            self._cancel(message)
+        elif self._search is None:
+            self._perform(message)
+        elif len(self._waiting) < WAITING_REQUESTS:
+            self._waiting.append(message)
+        else:
+            self._finish(f"aborted: more than {WAITING_REQUESTS} requests at once")
+            self._association.send(Abort(source=0, reason=0))
+
+    def _perform(self, message: MessageReceived) -> None:
+        match message.command.field:
+            case CommandField.C_ECHO_RQ:
+                self._echo(message)
+            case CommandField.C_FIND_RQ:
+                self._find(message)
+            case _:
+                # PS3.7 C.5.13: the operation is not one of the SOP class.
+                self._respond(message, Status.UNRECOGNIZED_OPERATION, "Operation not supported")
+
+    def _echo(self, message: MessageReceived) -> None:
+        caller = self._the_caller()
+        refusal = allow(self._service.access, caller, "echo")
+        status, comment = self._permission(caller, refusal, "C-ECHO")
+        telemetry.emit(
+            "echo",
+            calling_ae_title=caller.calling_ae_title,
+            host=caller.host,
+            status=f"{status:04X}",
+        )
+        self._respond(message, status, comment)
+
+    def _find(self, message: MessageReceived) -> None:
+        caller = self._the_caller()
+        started = perf_counter()
+        self._queries += 1
+        command, context = message.command, message.context
+        if {command.affected_sop_class_uid, context.abstract_syntax} != {MODALITY_WORKLIST_FIND}:
+            # PS3.7 9.1.2.1.6
+            outcome = Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "Not the Modality Worklist SOP class")
+            self._end_find(message, outcome, started)
+            return
+        refusal = allow(self._service.access, caller, "find worklist")
+        status, comment = self._permission(caller, refusal, "C-FIND")
+        if status != Status.SUCCESS:
+            self._end_find(message, Outcome(status, comment), started)
+            return
+        variant = Variant(
+            context.transfer_syntax, context.context_id, self._association.max_length_to_peer
+        )
+        request = Request(message.dataset or b"", caller.calling_ae_title, variant)
+        report.identifier(caller, request, with_values=self._service.values_in_log)
+        worklist = cast("Worklist", self._worklist)
+        self._search = _Search(message, worklist.find(request), started)
+
+    def _permission(
+        self, caller: Caller, refusal: Refusal | None, operation: str
+    ) -> tuple[int, str]:
+        if refusal is None:
+            return Status.SUCCESS, ""
+        report.refusal(caller, refusal, operation)
+        return Status.NOT_AUTHORIZED, refusal.comment
+
+    def _cancel(self, message: MessageReceived) -> None:
+        """Obey a C-CANCEL; one that comes too late has no effect (PS3.7 9.3.2.3)."""
+        cancelled = message.command.message_id_being_responded_to
+        search = self._search
+        if search is not None and search.message.command.message_id == cancelled:
+            self._end_search()
+            outcome = Outcome(Status.CANCEL, answers=search.sent, detail="cancelled by the peer")
+            self._end_find(search.message, outcome, search.started)
+            return
+        for waiting in tuple(self._waiting):
+            if waiting.command.message_id == cancelled:
+                self._waiting.remove(waiting)
+                self._respond(waiting, Status.CANCEL)
+
+    # Answers on their way.
+
+    def _pump(self) -> None:
+        """Send answers until the query ends, the peer stops reading or others are due a turn."""
+        while not self._paused:
+            if (search := self._search) is None:
+                if not self._waiting:
+                    return
+                self._perform(self._waiting.popleft())
+                continue
+            try:
+                batch = next(search.answers)
+            except StopIteration as done:
+                self._search = None
+                self._end_find(search.message, done.value, search.started)
+                continue
+            if batch:
+                search.sent += len(batch)
+                self._send_answers(search.message, batch)
+            if len(batch) in (0, BATCH):
+                self._schedule_pump()
+                return
+
+    def _send_answers(self, message: MessageReceived, batch: Sequence[bytes]) -> None:
+        context_id = message.context.context_id
+        self._association.send_answers(context_id, message.command.message_id, batch)
+        if telemetry.enabled("answer"):
+            report.answers(message.context, batch)
+
+    def _schedule_pump(self) -> None:
+        if not self._pump_is_scheduled:
+            self._pump_is_scheduled = True
+            self._loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._pump_is_scheduled = False
+        if not self._transport.is_closing():
+            self._association.touch(self._loop.time())
+            self._turn()
+
+    def _end_search(self) -> None:
+        if self._search is not None:
+            self._search.answers.close()
+            self._search = None
+
+    def _end_find(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
+        self._respond(message, outcome.status, outcome.comment, outcome.offending)
+        report.query(
+            self._the_caller(),
+            message,
+            outcome,
+            items=len(self._worklist.catalog) if self._worklist is not None else 0,
+            milliseconds=(perf_counter() - started) * 1000,
+            with_values=self._service.values_in_log,
+        )
+
+    def _respond(
+        self,
+        message: MessageReceived,
+        status: int,
+        comment: str = "",
+        offending: tuple[int, ...] = (),
+    ) -> None:
+        response = response_to(
+            message.command, status, offending_element=offending, error_comment=comment
+        )
+        self._association.send(Message(message.context.context_id, response))
+
+    # Words for the log.
+
+    def _the_caller(self) -> Caller:
+        return cast("Caller", self._caller)
+
+    @property
+    def _calling_ae_title(self) -> str | None:
+        return None if self._caller is None else self._caller.calling_ae_title
+
+    def _report_association(self) -> None:
+        telemetry.emit(
+            "association",
+            calling_ae_title=None if self._caller is None else self._caller.calling_ae_title,
+            called_ae_title=None if self._caller is None else self._caller.called_ae_title,
+            host=self.host,
+            port=self._port,
+            outcome=self._outcome,
+            queries=self._queries,
+            milliseconds=(perf_counter() - self._opened) * 1000,
+        )

@@ -1,0 +1,323 @@
+"""What the SCP writes into the log: one function a kind of line.
+
+Values of keys are written only when the site allows it (`DeidentifyLogs` false), except those that
+tell nothing about a patient: station, modality, date and time.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+from mwl import telemetry
+from mwl.access import Caller, Refusal
+from mwl.attributes import (
+    MODALITY,
+    SCHEDULED_PROCEDURE_STEP_START_DATE,
+    SCHEDULED_PROCEDURE_STEP_START_TIME,
+    SCHEDULED_STATION_AE_TITLE,
+    SPECIFIC_CHARACTER_SET,
+)
+from mwl.dataset import (
+    ENCODINGS,
+    CharacterSet,
+    Element,
+    Elements,
+    character_set,
+    decode,
+    keyword_of,
+    values,
+)
+from mwl.dump import dump
+from mwl.errors import DatasetError
+from mwl.find import Outcome, Request
+from mwl.matching import Query
+from mwl.wire.association import Aborted, MessageReceived
+from mwl.wire.dimse import Status
+from mwl.wire.negotiation import NegotiatedContext
+from mwl.wire.pdu import AssociateAccept, AssociateRequest
+
+KEYS_REMEMBERED = 256
+"""Queries whose keys are remembered as text, in queries: devices repeat themselves."""
+
+SOURCES_NAMED = 20
+"""Files named in a `query_matched` line; the rest are counted."""
+
+HARMLESS = frozenset(
+    {
+        SPECIFIC_CHARACTER_SET,
+        MODALITY,
+        SCHEDULED_STATION_AE_TITLE,
+        SCHEDULED_PROCEDURE_STEP_START_DATE,
+        SCHEDULED_PROCEDURE_STEP_START_TIME,
+    }
+)
+"""Keys whose values tell nothing about a patient: written even with `DeidentifyLogs`."""
+
+HIDDEN = "(hidden: DeidentifyLogs)"
+"""Stands for a value that the log may not hold."""
+
+_PDU_NAMES = {
+    1: "A-ASSOCIATE-RQ",
+    2: "A-ASSOCIATE-AC",
+    3: "A-ASSOCIATE-RJ",
+    4: "P-DATA-TF",
+    5: "A-RELEASE-RQ",
+    6: "A-RELEASE-RP",
+    7: "A-ABORT",
+}
+
+
+class _Stream:
+    """Headers of the PDUs in one direction; bodies are passed over."""
+
+    def __init__(self, direction: str) -> None:
+        self._direction = direction
+        self._header = bytearray()
+        self._body_left = 0
+
+    def follow(self, data: bytes) -> None:
+        """Take the next bytes and write a line for each header that is whole."""
+        start = 0
+        while start < len(data):
+            if self._body_left:
+                passed = min(self._body_left, len(data) - start)
+                self._body_left -= passed
+            else:
+                passed = min(6 - len(self._header), len(data) - start)
+                self._header += data[start : start + passed]
+                self._take_header()
+            start += passed
+
+    def _take_header(self) -> None:
+        if len(self._header) == 6:
+            kind = self._header[0]
+            self._body_left = int.from_bytes(self._header[2:], "big")
+            name = _PDU_NAMES.get(kind, f"unknown type {kind:02X}")
+            telemetry.emit("pdu", direction=self._direction, type=name, length=self._body_left)
+            self._header.clear()
+
+
+class PduTrace:
+    """Names the PDUs that pass, from their headers alone (PS3.8 section 9.3.1)."""
+
+    def __init__(self) -> None:
+        self._received = _Stream("received")
+        self._sent = _Stream("sent")
+
+    def received(self, data: bytes) -> None:
+        """Take bytes that came from the peer."""
+        self._received.follow(data)
+
+    def sent(self, chunks: Iterable[bytes]) -> None:
+        """Take bytes that go to the peer."""
+        for chunk in chunks:
+            self._sent.follow(chunk)
+
+
+def abort_outcome(event: Aborted) -> str:
+    """Say how an association was aborted, for its line."""
+    if event.local:
+        return f"aborted: {event.error}" if event.error else "aborted"
+    return f"aborted by the peer (source {event.source}, reason {event.reason})"
+
+
+def peer_error(event: Aborted, host: str, calling_ae_title: str | None) -> None:
+    """Report a peer that broke the protocol."""
+    if event.error is not None:
+        telemetry.emit(
+            "peer_error",
+            calling_ae_title=calling_ae_title,
+            host=host,
+            error=str(event.error),
+            source=event.source,
+            reason=event.reason,
+        )
+
+
+def refusal(caller: Caller, refused: Refusal, operation: str) -> None:
+    """Report a caller that may not do what it asked for, and how to let it."""
+    _refused(caller, operation, refused.explanation, refused.hint)
+
+
+def limit_exceeded(caller: Caller, limit: str) -> None:
+    """Report an association too many."""
+    _refused(caller, "association", limit, "does a device open associations and never close them?")
+
+
+def no_worklist(caller: Caller) -> None:
+    """Report a called AE title that has no folder (`FolderPerCalledAet`)."""
+    _refused(
+        caller,
+        "association",
+        "no worklist folder of the called AE title",
+        "make a folder of that name under Worklists.Database, or correct the device",
+    )
+
+
+def _refused(caller: Caller, operation: str, reason: str, hint: str | None) -> None:
+    telemetry.emit(
+        "association_refused",
+        calling_ae_title=caller.calling_ae_title,
+        called_ae_title=caller.called_ae_title,
+        host=caller.host,
+        operation=operation,
+        reason=reason,
+        hint=hint,
+    )
+
+
+def unusable_contexts(request: AssociateRequest, accept: AssociateAccept, caller: Caller) -> None:
+    """Report an association none of whose presentation contexts can be used."""
+    if any(context.result == 0 for context in accept.contexts):
+        return
+    proposed = sorted({context.abstract_syntax for context in request.contexts})
+    telemetry.emit(
+        "nothing_accepted",
+        calling_ae_title=caller.calling_ae_title,
+        host=caller.host,
+        proposed=proposed,
+        hint="the device must ask for Modality Worklist FIND (1.2.840.10008.5.1.4.31) "
+        "or Verification (1.2.840.10008.1.1)",
+    )
+
+
+def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:
+    """Report the whole query as Orthanc prints it, for `--verbose`."""
+    if not telemetry.enabled("query_identifier"):
+        return
+    try:
+        elements = decode(request.identifier, request.variant.transfer_syntax)
+    except DatasetError:
+        return  # the refusal that follows tells
+    telemetry.emit(
+        "query_identifier",
+        calling_ae_title=caller.calling_ae_title,
+        host=caller.host,
+        query=_as_orthanc(elements, _text_of(elements), with_values=with_values),
+    )
+
+
+def query(
+    caller: Caller,
+    message: MessageReceived,
+    outcome: Outcome,
+    *,
+    items: int,
+    milliseconds: float,
+    with_values: bool,
+) -> None:
+    """Report one query and how it ended."""
+    failed = outcome.status not in (Status.SUCCESS, Status.CANCEL)
+    telemetry.emit(
+        "query_refused" if failed else "query",
+        calling_ae_title=caller.calling_ae_title,
+        host=caller.host,
+        keys=_keys(message, outcome, with_values=with_values),
+        items=items,
+        looked_at=outcome.looked_at,
+        answers=outcome.answers,
+        status=f"{outcome.status:04X}",
+        comment=outcome.comment or None,
+        offending=_tags(outcome.offending),
+        detail=outcome.detail or None,
+        excluded_most=None if outcome.exclusion is None else str(outcome.exclusion),
+        milliseconds=milliseconds,
+    )
+    if outcome.matches and telemetry.enabled("query_matched"):
+        _matched(caller, outcome)
+
+
+def _matched(caller: Caller, outcome: Outcome) -> None:
+    telemetry.emit(
+        "query_matched",
+        calling_ae_title=caller.calling_ae_title,
+        host=caller.host,
+        sources=[item.source for item in outcome.matches[:SOURCES_NAMED]],
+        more=max(len(outcome.matches) - SOURCES_NAMED, 0) or None,
+    )
+
+
+def _keys(message: MessageReceived, outcome: Outcome, *, with_values: bool) -> str | None:
+    if outcome.query is None:
+        return None
+    if with_values:
+        return _asked(message.dataset or b"", message.context.transfer_syntax)
+    return _names(outcome.query)
+
+
+@lru_cache(maxsize=KEYS_REMEMBERED)
+def _names(asked: Query) -> str:
+    return " ".join(criterion.name for criterion in asked.leaves())
+
+
+@lru_cache(maxsize=KEYS_REMEMBERED)
+def _asked(identifier: bytes, transfer_syntax: str) -> str:
+    elements = decode(identifier, transfer_syntax)
+    return " ".join(f"{name}={value}" for name, value in _keys_of(elements, _text_of(elements)))
+
+
+def _keys_of(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
+    """Give name and value of each key that has one, those in sequences with their path."""
+    for element in elements.values():
+        name = keyword_of(element.tag) or _tag(element.tag)
+        if not isinstance(element.value, bytes):
+            for item in element.value:
+                for inner, value in _keys_of(item, text):
+                    yield f"{name}.{inner}", value
+        elif element.value:
+            yield name, _shown(element, text)
+
+
+def _as_orthanc(elements: Elements, text: CharacterSet, *, with_values: bool) -> dict[str, object]:
+    """Give a query as Orthanc prints it: `{"0008,0050": "*", "0040,0100": [{...}]}`."""
+    query: dict[str, object] = {}
+    for element in elements.values():
+        tag = f"{element.tag >> 16:04x},{element.tag & 0xFFFF:04x}"
+        if not isinstance(element.value, bytes):
+            query[tag] = [
+                _as_orthanc(item, text, with_values=with_values) for item in element.value
+            ]
+        elif with_values or element.tag in HARMLESS or element.value.strip() in (b"", b"*"):
+            query[tag] = _shown(element, text)
+        else:
+            query[tag] = HIDDEN
+    return query
+
+
+def _shown(element: Element, text: CharacterSet) -> str:
+    try:
+        return "\\".join(values(element, text)).strip()
+    except DatasetError:
+        return "(text that its character set cannot decode)"
+
+
+def _text_of(elements: Elements) -> CharacterSet:
+    try:
+        return character_set(elements, ENCODINGS["Latin1"])
+    except DatasetError:
+        return ENCODINGS["Latin1"]
+
+
+def _tags(tags: tuple[int, ...]) -> str | None:
+    return " ".join(map(_tag, tags)) or None
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def answers(context: NegotiatedContext, batch: Sequence[bytes]) -> None:
+    """Report answers as they leave, for `--trace`."""
+    for framed in batch:
+        elements = decode(_unframed(framed), context.transfer_syntax)
+        telemetry.emit("answer", bytes=len(framed), identifier=dump(elements, _text_of(elements)))
+
+
+def _unframed(framed: bytes) -> bytes:
+    """Give the data set inside P-DATA-TF PDUs of one PDV each (PS3.8 section 9.3.5)."""
+    fragments = []
+    start = 0
+    while start < len(framed):
+        end = start + 6 + int.from_bytes(framed[start + 2 : start + 6], "big")
+        fragments.append(framed[start + 12 : end])
+        start = end
+    return b"".join(fragments)

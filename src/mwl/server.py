@@ -1,0 +1,255 @@
+"""Composition root: a `Config` becomes a running server. The only place where the parts meet.
+
+What an option means is in `mwl.config`; what the parts do is in their own modules.
+"""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from mwl import telemetry
+from mwl.access import AccessPolicy, KnownCaller
+from mwl.catalog import Catalog
+from mwl.config import Config
+from mwl.dataset import (
+    ENCODINGS,
+    TRANSFER_SYNTAXES,
+    DictionaryEntry,
+    extend_dictionary,
+    read_file,
+)
+from mwl.errors import ConfigError, StoreError
+from mwl.find import Rules, Worklist
+from mwl.item import WorklistItem, items_of
+from mwl.matching import DIALECTS, Policy
+from mwl.net.dicom import Connections, DicomConnection, Service
+from mwl.store.directory import DirectoryStore, subfolder
+from mwl.wire import negotiation
+from mwl.wire.association import Limits
+
+BACKLOG = 512
+"""Connections that may wait to be accepted: every device of a hospital after a power cut."""
+
+
+class Worklists:
+    """The worklists of a server, by called AE title.
+
+    Args:
+        config: What is served, and how.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._of_folder: dict[Path, Worklist] = {}
+        self._stores: list[DirectoryStore] = []
+
+    def of(self, called_ae_title: str) -> Worklist | None:
+        """Give the worklist of a called AE title, None when it has none."""
+        if (worklist := self.of_everyone()) is not None:
+            return worklist
+        folder = subfolder(self._config.worklists.database, called_ae_title)
+        return self._open(folder) if folder is not None and folder.is_dir() else None
+
+    def of_everyone(self) -> Worklist | None:
+        """Give the one worklist that every called AE title has, None with a folder for each."""
+        if self._config.worklists.folder_per_called_ae_title:
+            return None
+        return self._open(self._config.worklists.database)
+
+    def _open(self, folder: Path) -> Worklist:
+        if folder not in self._of_folder:
+            store = DirectoryStore(folder, self._parser(), watch=self._config.worklists.watch)
+            self._stores.append(store)
+            self._of_folder[folder] = Worklist(Catalog(store), self._rules())
+        return self._of_folder[folder]
+
+    def _parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
+        dialect = DIALECTS[self._config.worklists.compatibility]
+        return partial(
+            _parse,
+            split_steps=dialect.splits_steps,
+            default_encoding=self._config.default_encoding,
+        )
+
+    def _rules(self) -> Rules:
+        config = self._config
+        return Rules(
+            policy=Policy(
+                dialect=DIALECTS[config.worklists.compatibility],
+                case_sensitive_person_names=config.case_sensitive_person_names,
+                default_character_set=ENCODINGS[config.default_encoding],
+            ),
+            station_rule=config.worklists.filter_issuer_ae_title,
+            limit_answers=config.worklists.limit_answers,
+        )
+
+    def close(self) -> None:
+        """Stop watching the folders."""
+        for store in self._stores:
+            store.close()
+
+
+def _parse(
+    source: str, data: bytes, *, split_steps: bool, default_encoding: str
+) -> tuple[WorklistItem, ...]:
+    return items_of(
+        source,
+        read_file(data),
+        split_steps=split_steps,
+        default=ENCODINGS[default_encoding],
+    )
+
+
+class Server:
+    """A DICOM Modality Worklist server.
+
+    Args:
+        config: What to serve, where and to whom.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._worklists = Worklists(config)
+        self._connections = Connections()
+        self._listener: asyncio.Server | None = None
+        self.host = ""
+        self.port = 0
+
+    async def start(self) -> Self:
+        """Listen, and begin to read the folder; queries wait until it is read.
+
+        Raises:
+            ConfigError: The address cannot be listened on.
+        """
+        config = self._config
+        extend_dictionary(
+            DictionaryEntry(entry.tag, entry.vr, entry.name) for entry in config.dictionary
+        )
+        loop = asyncio.get_running_loop()
+        service = self._service()
+        listening = _listen(config.dicom_host, config.dicom_port)
+        self._listener = await loop.create_server(
+            lambda: DicomConnection(service, self._connections, loop),
+            sock=listening,
+            backlog=BACKLOG,
+        )
+        self.host, self.port = listening.getsockname()[:2]
+        telemetry.emit(
+            "listening",
+            ae_title=config.dicom_ae_title,
+            host=self.host,
+            port=self.port,
+            folder=str(config.worklists.database),
+        )
+        if (worklist := self._worklists.of_everyone()) is not None:
+            _preload(loop, worklist)
+        return self
+
+    async def stop(self) -> None:
+        """Take no new association, let the open ones finish for a while, abort the rest."""
+        if self._listener is None:
+            return
+        telemetry.emit("stopping", associations=len(self._connections))
+        self._listener.close()
+        await self._connections.close()
+        self._worklists.close()
+        telemetry.emit("stopped")
+
+    async def serve(self) -> None:
+        """Start, run until SIGTERM or SIGINT, stop."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await self.start()
+        await stop.wait()
+        await self.stop()
+
+    def _service(self) -> Service:
+        config = self._config
+        return Service(
+            access=_access(config),
+            worklist=self._worklists.of,
+            negotiation=negotiation.Policy(
+                abstract_syntaxes={
+                    negotiation.VERIFICATION: TRANSFER_SYNTAXES,
+                    negotiation.MODALITY_WORKLIST_FIND: TRANSFER_SYNTAXES,
+                },
+                max_pdu_length=config.maximum_pdu_length,
+            ),
+            limits=Limits(
+                max_pdu_length=config.maximum_pdu_length,
+                idle_timeout_s=config.dicom_scp_timeout_s,
+            ),
+            values_in_log=not config.deidentify_logs,
+        )
+
+
+def _access(config: Config) -> AccessPolicy:
+    return AccessPolicy(
+        ae_title=config.dicom_ae_title,
+        check_called_ae_title=config.dicom_check_called_ae_title,
+        strict_ae_comparison=config.strict_ae_comparison,
+        check_modality_host=config.dicom_check_modality_host,
+        always_allow_echo=config.dicom_always_allow_echo,
+        always_allow_find_worklist=config.dicom_always_allow_find_worklist,
+        always_allow_other=config.dicom_always_allow_other,
+        modalities=tuple(
+            KnownCaller(
+                modality.name,
+                modality.ae_title,
+                modality.host,
+                modality.allow_echo,
+                modality.allow_find_worklist,
+            )
+            for modality in config.modalities
+        ),
+        loopback_may_query=config.loopback_may_query,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Give a listening socket: of one address, or of all of them, IPv4 and IPv6, without a host."""
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        family, *_ = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104 - the operator asked for all addresses
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host or 'all addresses'}, port {port}: {error.strerror or error}",
+            option="DicomPort",
+            hint=_listening_hint(error, port),
+        ) from error
+
+
+def _listening_hint(error: OSError, port: int) -> str | None:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another program has this port; choose another with --port"
+        case errno.EACCES:
+            return f"ports below 1024 need a privilege; choose one above, not {port}"
+        case _:
+            return None
+
+
+def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> None:
+    """Read the folder in slices between other work, so that the first query need not wait."""
+    steps = worklist.see_every_change()
+
+    def step() -> None:
+        try:
+            next(steps)
+        except (StopIteration, StoreError):
+            return  # read, or not to be read: the store has said so
+        else:
+            loop.call_soon(step)
+
+    step()

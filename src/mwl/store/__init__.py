@@ -1,0 +1,68 @@
+"""Where worklist items come from.
+
+A store reports changes; it does not keep the items: `mwl.catalog` does. `mwl.store.directory` is
+the folder of worklist files, `mwl.store.memory` holds what a test or a program puts into it.
+
+The order of calls is `notice`, then `read` until `is_current` says that the ticket of the notice
+has been worked off. Between two calls of `read` the caller may do something else.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mwl.item import WorklistItem
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A source now holds these items, whatever it held before."""
+
+    source: str
+    items: tuple[WorklistItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A source no longer holds any item."""
+
+    source: str
+
+
+Change = Upsert | Remove
+
+
+class Store(Protocol):
+    """A place that holds worklist items and changes without being asked."""
+
+    def notice(self) -> int:
+        """Note every change that was complete before this call.
+
+        Returns:
+            A ticket for `is_current`. Tickets never fall.
+
+        Raises:
+            StoreError: The place cannot be read, so no query may be answered from it.
+        """
+        ...
+
+    def read(self, limit: int) -> list[Change]:
+        """Do some of the noted work.
+
+        Args:
+            limit: How many files (or rows) to handle at most.
+
+        Returns:
+            The changes found, in the order in which they must be applied.
+
+        Raises:
+            StoreError: The place cannot be read any more.
+        """
+        ...
+
+    def is_current(self, ticket: int) -> bool:
+        """Tell whether all work noted up to this ticket has been read."""
+        ...
+
+    def close(self) -> None:
+        """Release what the operating system holds for this store."""
+        ...

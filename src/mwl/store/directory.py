@@ -1,0 +1,527 @@
+"""The folder of worklist files as a store, with exact freshness.
+
+`notice` finds out what changed: from the kernel's notification where it can be trusted, else by
+comparing the folder with what is known of it. `read` then reads those files, each only when
+nobody is in the middle of writing it. What one file tells is in `mwl.store.filesystem`, the
+kernel's events are in `mwl.store.notify`, and docs/design/freshness.md has the reasons.
+
+No thread, no task and no clock but the one that file time stamps are compared with.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from mwl import telemetry
+from mwl.errors import DatasetError, StoreError
+from mwl.item import WorklistItem
+from mwl.store import Change, Remove, Upsert
+from mwl.store.filesystem import (
+    Reading,
+    Signature,
+    file_system_type,
+    identity_of,
+    look,
+    read_whole,
+    signature_at,
+)
+from mwl.store.notify import Hint, Trust, Watch
+
+Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
+"""Gives the items of a file, from its name and bytes; raises DatasetError."""
+
+WatchMode = Literal["auto", "inotify", "scan"]
+
+SUFFIX = ".wl"
+"""Worklist files end so, in any letter case. `.wl` and `.x.wl` count too: Orthanc serves them."""
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""Longest worklist file, in bytes. Real ones have 1 to 10 KiB; a stray image is not read."""
+
+TRUSTED_FILE_SYSTEMS = frozenset(
+    {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs"}
+    | {"tmpfs", "xfs", "zfs"}
+)
+"""Where every change is made by this kernel, so that inotify sees it."""
+
+LOCAL_GRANULARITY_NS = 20_000_000
+"""Time stamps of the trusted file systems come from the kernel's tick, at most 10 ms old."""
+
+COARSE_GRANULARITY_NS = 2_000_000_000
+"""The coarsest time stamps in use (FAT), taken for every file system that is not trusted."""
+
+_END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
+
+SETTLE_NS = 2_000_000_000
+"""Where no lease can tell, a file that does not parse, or whose end of writing was not told,
+counts as being written until it is this old."""
+
+COMMENT = "Worklist folder cannot be read; call the administrator"
+
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of this process or machine that say nothing about the file being opened."""
+
+_ATTEMPTS = 3
+"""How often to look for a moment in which the folder is not being replaced."""
+
+_AE_TITLE_FOLDER = re.compile(r"[A-Za-z0-9 \-:@_]{1,16}")
+
+
+def subfolder(root: Path, called_ae_title: str) -> Path | None:
+    """Give the folder of a called AE title, None for a title that could lead elsewhere.
+
+    Args:
+        root: The folder that holds one folder for each called AE title.
+        called_ae_title: As it came from the peer. Leading and trailing spaces are not
+            significant (PS3.5 Table 6.2-1).
+    """
+    if not _AE_TITLE_FOLDER.fullmatch(called_ae_title) or called_ae_title.isspace():
+        return None
+    return root / called_ae_title.strip(" ")
+
+
+@dataclass(slots=True)
+class _Known:
+    """A file as it was last read.
+
+    Attributes:
+        signature: None when it could not even be looked at.
+        is_settled: Any later change will change the signature.
+        digest: Of its bytes; None when they were not read.
+        fault: Why it is not served; None when it is.
+        count: Number of items.
+    """
+
+    signature: Signature | None
+    is_settled: bool
+    digest: bytes | None
+    fault: str | None = None
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _Scan:
+    """A comparison of the whole folder, under way.
+
+    Attributes:
+        ticket: The highest ticket that it satisfies once it is done.
+        is_deep: Signatures are of another folder, so every file is read.
+        names: What is still to be looked at.
+    """
+
+    ticket: int
+    is_deep: bool
+    names: Iterator[str]
+
+
+@dataclass(slots=True)
+class _Work:
+    ticket: int
+    hint: Hint
+
+
+@dataclass(slots=True)
+class _Links:
+    """Names whose content can change under another name, that is without an event in the folder.
+
+    The kernel tells nothing when a file gets a second name, so the only name of each inode is
+    kept until a second turns up.
+    """
+
+    names: set[str] = field(default_factory=set)
+    _sole_names: dict[int, str] = field(default_factory=dict)
+
+    def note(self, name: str, signature: Signature | None, *, is_linked: bool) -> None:
+        if is_linked:
+            self.names.add(name)
+        if signature is None:
+            return
+        if is_linked:
+            self.names.add(self._sole_names.pop(signature.inode, name))
+        else:
+            self._sole_names[signature.inode] = name
+
+    def forget(self, name: str, known: _Known | None) -> None:
+        self.names.discard(name)
+        if known and known.signature and self._sole_names.get(known.signature.inode) == name:
+            del self._sole_names[known.signature.inode]
+
+
+class DirectoryStore:
+    """Serves the worklist files of one folder, not of the folders below it.
+
+    Args:
+        folder: May be missing, now or later: then `notice` fails until it is there.
+        parse: Gives the items of a file.
+        watch: "inotify" and "scan" say how changes are found; "auto" takes inotify on the file
+            systems of `TRUSTED_FILE_SYSTEMS`. Where inotify cannot be had, the folder is scanned.
+        now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parse: Parse,
+        *,
+        watch: WatchMode = "auto",
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._path = str(folder)
+        self._prefix = f"{self._path}{os.sep}"
+        self._parse = parse
+        self._mode = watch
+        self._now_ns = now_ns
+        self._granularity_ns = LOCAL_GRANULARITY_NS
+        self._watch: Watch | None = None
+        self._identity: tuple[int, int] | None = None
+        self._reason: str | None = None
+        self._fallback: str | None = None
+        self._known: dict[str, _Known] = {}
+        self._links = _Links()
+        self._unfinished: dict[str, Hint] = {}
+        self._ticket = 0
+        self._wanted: int | None = None
+        self._scan: _Scan | None = None
+        self._waiting: dict[str, _Work] = {}
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The files that are not served, each with the reason."""
+        return MappingProxyType(
+            {name: known.fault for name, known in self._known.items() if known.fault is not None}
+        )
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether changes are notified; otherwise the folder is scanned for every notice."""
+        return self._watch is not None
+
+    def notice(self) -> int:
+        """Note every change that was complete before this call; see `mwl.store.Store`.
+
+        Cost: with notification and no change, three system calls, plus one for each link.
+        """
+        try:
+            if identity_of(self._path) != self._identity:
+                self._start_over()
+            elif self._watch is not None:
+                self._note_events(self._watch)
+            else:
+                self._want_scan()
+        except OSError as error:
+            raise self._lose(error) from error
+        return self._ticket
+
+    def read(self, limit: int) -> list[Change]:
+        """Handle at most `limit` files; see `mwl.store.Store`."""
+        if self._reason is not None:
+            raise self._failure(self._reason)
+        changes: list[Change] = []
+        try:
+            for _ in range(limit):
+                if not self._step(changes):
+                    break
+        except OSError as error:
+            raise self._lose(error) from error
+        return changes
+
+    def is_current(self, ticket: int) -> bool:
+        """Tell whether all work noted up to this ticket has been read."""
+        if self._identity is None:
+            return False
+        if self._scan is not None and self._scan.ticket <= ticket:
+            return False
+        if self._wanted is not None and self._wanted <= ticket:
+            return False
+        # Tickets rise along `_waiting`, so its first entry has the lowest.
+        return not self._waiting or next(iter(self._waiting.values())).ticket > ticket
+
+    def close(self) -> None:
+        """Release the notification descriptor. A later `notice` starts over."""
+        self._identity = None
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    # The folder
+
+    def _start_over(self) -> None:
+        """Watch the folder that is there now and compare all of it.
+
+        Raises:
+            OSError: It is missing, unreadable, or being replaced all the time.
+        """
+        self.close()
+        for _ in range(_ATTEMPTS):
+            identity = identity_of(self._path)
+            self._watch = self._open_watch()
+            if identity == identity_of(self._path):
+                break
+            self.close()
+        else:
+            raise OSError(errno.ESTALE, "folder is being replaced")
+        self._identity = identity
+        self._compare_all(is_deep=True)
+        if self._reason is not None:
+            self._reason = None
+            telemetry.emit("store_available", folder=self._path)
+
+    def _open_watch(self) -> Watch | None:
+        """Choose how changes are found; None stands for scanning."""
+        kind = file_system_type(Path(self._path))
+        trusted = kind in TRUSTED_FILE_SYSTEMS
+        self._granularity_ns = LOCAL_GRANULARITY_NS if trusted else COARSE_GRANULARITY_NS
+        if self._mode == "scan":
+            return None
+        if self._mode == "auto" and not trusted:
+            return self._fall_back(f"file system {kind or 'unknown'}")
+        try:
+            return Watch(self._path)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            raise
+        except OSError as error:
+            return self._fall_back(error.strerror or str(error))
+
+    def _fall_back(self, reason: str) -> None:
+        if reason != self._fallback:
+            self._fallback = reason
+            telemetry.emit("watch_fallback", folder=self._path, reason=reason)
+
+    def _lose(self, error: OSError) -> StoreError:
+        """Close the folder and give the error for everybody who asks until it is back."""
+        self.close()
+        self._scan = self._wanted = None
+        self._waiting.clear()
+        reason = error.strerror or str(error)
+        if self._reason is None:
+            telemetry.emit("store_unavailable", folder=self._path, reason=reason)
+        self._reason = reason
+        return self._failure(reason)
+
+    def _failure(self, reason: str) -> StoreError:
+        return StoreError(f"worklist folder {self._path} cannot be read: {reason}", comment=COMMENT)
+
+    def _require_folder(self, error: OSError) -> bool:
+        """Find out whether a file could not be opened because of the folder around it.
+
+        Returns:
+            True when the folder is as it was, False when another one stands in its place, which
+            is then being compared.
+
+        Raises:
+            OSError: The folder, or the process, is at fault.
+        """
+        if error.errno in _SHORTAGES:
+            raise error
+        if identity_of(self._path) != self._identity:
+            self._start_over()
+            return False
+        self._require_access()
+        return True
+
+    def _require_access(self) -> None:
+        effective = os.access in os.supports_effective_ids
+        if not os.access(self._path, os.R_OK | os.X_OK, effective_ids=effective):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    # Noting
+
+    def _note_events(self, watch: Watch) -> None:
+        # The end of writing is told a moment before a lease can be had, and a writer may end
+        # without an event (a mapping): so files that were being written are asked every time.
+        hints, self._unfinished = self._unfinished, {}
+        match watch.drain(hints):
+            case Trust.ENDED:
+                self._start_over()
+                return
+            case Trust.INCOMPLETE:
+                self._compare_all(is_deep=False)
+                return
+            case Trust.WHOLE:
+                pass
+        for name in self._links.names:
+            if name not in hints and self._is_changed(name):
+                hints[name] = Hint.LISTED
+        if hints:
+            self._ticket += 1
+        for name, hint in hints.items():
+            if is_worklist(name):
+                work = self._waiting.setdefault(name, _Work(self._ticket, hint))
+                if hint is not Hint.TOUCHED:
+                    work.hint = hint
+
+    def _is_changed(self, name: str) -> bool:
+        known = self._known.get(name)
+        signature = signature_at(self._prefix + name)
+        if known is None:
+            return signature is not None
+        return not known.is_settled or known.signature != signature
+
+    def _want_scan(self) -> None:
+        """Ask for a comparison that begins after this call."""
+        if self._wanted is None:
+            self._ticket += 1
+            self._wanted = self._ticket
+        if self._scan is None:
+            self._begin_scan(self._wanted, is_deep=False)
+
+    def _compare_all(self, *, is_deep: bool) -> None:
+        """Compare the folder from the start; no ticket is current before that is done."""
+        is_deep = is_deep or (self._scan is not None and self._scan.is_deep)
+        self._waiting.clear()
+        self._begin_scan(0, is_deep=is_deep)
+
+    def _begin_scan(self, ticket: int, *, is_deep: bool) -> None:
+        """List the folder.
+
+        The list is taken in one go: in pieces, a file renamed between two of them could show
+        under neither name.
+        """
+        with os.scandir(self._path) as entries:
+            names = [entry.name for entry in entries if is_worklist(entry.name)]
+        self._require_access()
+        self._wanted = None
+        self._scan = _Scan(ticket, is_deep, self._names_to_compare(names))
+
+    def _names_to_compare(self, listed: list[str]) -> Iterator[str]:
+        yield from listed
+        yield from self._known.keys() - set(listed)
+
+    # Reading
+
+    def _step(self, changes: list[Change]) -> bool:
+        """Handle one file, or one end or begin of a scan; False when there is nothing to do."""
+        if self._scan is not None:
+            name = next(self._scan.names, None)
+            if name is None:
+                self._end_scan(self._scan)
+            elif self._scan.is_deep or name not in self._known or self._is_changed(name):
+                self._refresh(name, Hint.LISTED, changes)
+        elif self._waiting:
+            name = next(iter(self._waiting))
+            self._refresh(name, self._waiting.pop(name).hint, changes)
+        elif self._wanted is not None:
+            self._begin_scan(self._wanted, is_deep=False)
+        else:
+            return False
+        return True
+
+    def _end_scan(self, scan: _Scan) -> None:
+        if identity_of(self._path) != self._identity:
+            self._start_over()
+            return
+        self._scan = None
+        if scan.is_deep or self._watch is not None:
+            skipped = len(self.unreadable)
+            telemetry.emit(
+                "folder_loaded",
+                folder=self._path,
+                files=len(self._known) - skipped,
+                items=sum(known.count for known in self._known.values()),
+                skipped=skipped,
+            )
+
+    def _refresh(self, name: str, hint: Hint, changes: list[Change]) -> None:
+        """Read one file if it is complete, and add what that changes to `changes`."""
+        try:
+            reading = read_whole(self._prefix + name, MAX_FILE_BYTES)
+        except BlockingIOError:
+            self._unfinished[name] = hint
+            return
+        except OSError as error:
+            if self._require_folder(error):
+                self._note_failure(name, error, changes)
+            return
+        if hint in _END_WILL_BE_TOLD and self._may_be_growing(name, reading):
+            self._unfinished[name] = hint
+            return
+        self._accept(name, hint, reading, changes)
+
+    def _may_be_growing(self, name: str, reading: Reading) -> bool:
+        """Tell whether a file whose end of writing will be told must wait for that."""
+        if reading.is_proven or reading.is_linked or not self._is_young(reading.signature):
+            return False
+        known = self._known.get(name)
+        # Only its attributes changed: what was complete is complete.
+        return (
+            known is None
+            or known.signature is None
+            or known.signature.content != reading.signature.content
+        )
+
+    def _is_young(self, signature: Signature) -> bool:
+        return 0 <= self._now_ns() - signature.newest_ns < SETTLE_NS
+
+    def _accept(self, name: str, hint: Hint, reading: Reading, changes: list[Change]) -> None:
+        """Take the bytes of a file as its content."""
+        known = self._known.get(name)
+        new = self._known_now(reading.signature)
+        items: tuple[WorklistItem, ...] | None = None
+        if isinstance(reading.data, str):
+            new.fault = reading.data
+        else:
+            new.digest = hashlib.blake2b(reading.data, digest_size=16).digest()
+            if known is not None and known.digest == new.digest:
+                new.fault, new.count = known.fault, known.count
+            else:
+                try:
+                    items = self._parse(name, reading.data)
+                    new.count = len(items)
+                except DatasetError as error:
+                    if self._may_be_cut_short(hint, reading):
+                        self._unfinished[name] = hint
+                        return
+                    new.fault = str(error)
+        self._record(name, new, changes, is_linked=reading.is_linked)
+        if items is not None:
+            changes.append(Upsert(name, items))
+
+    def _may_be_cut_short(self, hint: Hint, reading: Reading) -> bool:
+        return not reading.is_proven and hint is Hint.LISTED and self._is_young(reading.signature)
+
+    def _known_now(self, signature: Signature | None) -> _Known:
+        # Nothing to look at has no time stamp that could fail to change.
+        age_ns = None if signature is None else self._now_ns() - signature.newest_ns
+        return _Known(signature, age_ns is None or age_ns >= self._granularity_ns, None)
+
+    def _note_failure(self, name: str, error: OSError, changes: list[Change]) -> None:
+        """Take it as a fact that a file cannot be opened, or is not there."""
+        signature, is_linked = look(self._prefix + name)
+        if not isinstance(error, FileNotFoundError):
+            new = self._known_now(signature)
+            new.fault = error.strerror or str(error)
+            self._record(name, new, changes, is_linked=is_linked)
+            return
+        known = self._known.pop(name, None)
+        self._unfinished.pop(name, None)
+        self._links.forget(name, known)
+        if is_linked:
+            self._links.names.add(name)  # a symbolic link to what is not there yet
+        if known is not None and known.fault is None:
+            changes.append(Remove(name))
+
+    def _record(self, name: str, new: _Known, changes: list[Change], *, is_linked: bool) -> None:
+        """Keep what is now known of a file; a fault is told once and ends its being served."""
+        old = self._known.get(name)
+        self._known[name] = new
+        self._unfinished.pop(name, None)
+        self._links.forget(name, old)
+        self._links.note(name, new.signature, is_linked=is_linked)
+        if new.fault is None:
+            return
+        if old is None or (old.fault, old.digest) != (new.fault, new.digest):
+            telemetry.emit("file_skipped", source=name, reason=new.fault)
+        if old is not None and old.fault is None:
+            changes.append(Remove(name))
+
+
+def is_worklist(name: str) -> bool:
+    """Tell whether a file of this name is a worklist file."""
+    return name[-len(SUFFIX) :].lower() == SUFFIX

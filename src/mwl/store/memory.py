@@ -1,0 +1,56 @@
+"""A store that holds what the program puts into it: for tests and demonstrations."""
+
+from mwl.errors import StoreError
+from mwl.item import WorklistItem
+from mwl.store import Change, Remove, Upsert
+
+
+class MemoryStore:
+    """Sources and their items, changed by calls instead of by the world outside."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Change] = []
+        self._noted = 0
+        self._read = 0
+        self._failure: StoreError | None = None
+
+    def put(self, source: str, items: tuple[WorklistItem, ...]) -> None:
+        """Let a source hold these items."""
+        self._waiting.append(Upsert(source, items))
+
+    def remove(self, source: str) -> None:
+        """Let a source hold nothing any more."""
+        self._waiting.append(Remove(source))
+
+    def fail(self, message: str, comment: str) -> None:
+        """Be unreadable until `recover`."""
+        self._failure = StoreError(message, comment=comment)
+
+    def recover(self) -> None:
+        """Be readable again."""
+        self._failure = None
+
+    def notice(self) -> int:
+        """Note every change made so far; see `mwl.store.Store`."""
+        self._require()
+        self._noted = self._read + len(self._waiting)
+        return self._noted
+
+    def read(self, limit: int) -> list[Change]:
+        """Give at most `limit` noted changes; see `mwl.store.Store`."""
+        self._require()
+        count = min(limit, self._noted - self._read)
+        changes, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._read += count
+        return changes
+
+    def is_current(self, ticket: int) -> bool:
+        """Tell whether all changes noted up to this ticket were given."""
+        return self._failure is None and self._read >= ticket
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _require(self) -> None:
+        if self._failure is not None:
+            raise StoreError(str(self._failure), comment=self._failure.comment)

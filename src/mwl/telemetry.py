@@ -1,0 +1,376 @@
+"""Log events: one line each, as text or JSON, and a count of every one.
+
+`EVENTS` names all events with their level; `emit` counts an event and, when the level is on,
+writes one whole line. A line carries facts as fields, and nothing that a peer sends can forge a
+second line or a second field. What the fields of an event are is decided where it is emitted;
+whether they may hold patient data is decided there too (`DeidentifyLogs`).
+"""
+
+import functools
+import json
+import re
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Literal, TextIO
+
+import structlog
+
+Verbosity = Literal["default", "verbose", "trace"]
+Format = Literal["text", "json"]
+
+
+class Level(IntEnum):
+    """How much an event matters; the higher, the more."""
+
+    TRACE = 5
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+VERBOSITY: Mapping[str, Level] = MappingProxyType(
+    {"default": Level.INFO, "verbose": Level.DEBUG, "trace": Level.TRACE}
+)
+"""The least level that is written, for each value of `--verbose` and `--trace`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of `EVENTS`.
+
+    Args:
+        level: Level at which the event is written.
+        help: When it happens and what its fields say; a sentence for the reference page.
+    """
+
+    level: Level
+    help: str
+
+
+EVENTS: Mapping[str, Event] = MappingProxyType(
+    {
+        "listening": Event(
+            Level.INFO,
+            "The server accepts associations: AE title, host, port, folder, worklist items.",
+        ),
+        "stopping": Event(
+            Level.INFO,
+            "The server was told to stop: no new association, the open ones may finish.",
+        ),
+        "stopped": Event(Level.INFO, "The server has ended."),
+        "association": Event(
+            Level.INFO,
+            "An association ended: who called whom, from which host and port, how it ended "
+            "(`outcome`), how many queries it carried and how long it lasted.",
+        ),
+        "association_refused": Event(
+            Level.WARNING,
+            "An association or an operation was refused: `reason`, and in `hint` the line to add "
+            "to the configuration to let this caller in.",
+        ),
+        "nothing_accepted": Event(
+            Level.WARNING,
+            "An association was accepted and none of what the caller proposed can be used: the SOP "
+            "classes it proposed, and in `hint` what it should propose.",
+        ),
+        "echo": Event(Level.INFO, "A C-ECHO was answered: by whom it was asked and its status."),
+        "query": Event(
+            Level.INFO,
+            "A worklist query was answered: caller, keys asked, items served and looked at, "
+            "answers, status, milliseconds. With no answer, `excluded_most` names the key that "
+            "excluded the most items.",
+        ),
+        "query_identifier": Event(
+            Level.DEBUG, "The whole query as JSON, tags written as Orthanc writes them."
+        ),
+        "query_matched": Event(Level.DEBUG, "The files that answered a query."),
+        "query_refused": Event(
+            Level.WARNING,
+            "A query was answered with a failure: status, comment and offending attribute.",
+        ),
+        "answer": Event(Level.TRACE, "One answer to a query."),
+        "pdu": Event(Level.TRACE, "One PDU, sent or received."),
+        "text_lost": Event(
+            Level.WARNING,
+            'Characters that `DefaultEncoding` lacks were dropped from an answer ("orthanc" '
+            "dialect only).",
+        ),
+        "file_skipped": Event(
+            Level.WARNING,
+            "A worklist file cannot be read or parsed: its name, the reason, the offset. Written "
+            "again only when the file changed.",
+        ),
+        "store_unavailable": Event(
+            Level.ERROR,
+            "The worklist folder cannot be read: until it can, every query gets a failure status.",
+        ),
+        "store_available": Event(Level.INFO, "The worklist folder can be read again."),
+        "folder_loaded": Event(
+            Level.INFO, "The worklist folder was read: files, items, files skipped, milliseconds."
+        ),
+        "watch_fallback": Event(
+            Level.WARNING,
+            "Changes of the folder cannot be notified: it is scanned for each query instead.",
+        ),
+        "config_ignored": Event(
+            Level.DEBUG, "An option of the configuration has no meaning here and is ignored."
+        ),
+        "config_warning": Event(
+            Level.WARNING, "The configuration holds something that is probably a mistake."
+        ),
+        "peer_error": Event(
+            Level.WARNING,
+            "A peer broke the protocol: what was found and the reason of the A-ABORT sent.",
+        ),
+        "internal_error": Event(
+            Level.ERROR, "A fault of this program, with its traceback. Please report it."
+        ),
+    }
+)
+"""Every event there is. Emitting a name that is missing here is a bug and raises KeyError."""
+
+COUNTS: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
+"""How often each event happened since the start, written or not."""
+
+TRACEBACK_EVENTS = frozenset({"internal_error"})
+"""Events whose `error` field, an exception, is followed by a `traceback` field."""
+
+# Characters that could end a line, move the cursor or reorder what a reader sees: C0, DEL and C1
+# controls, line and paragraph separators, bidirectional overrides; lone surrogates cannot be
+# written as UTF-8.
+_UNSAFE = "\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_unsafe = re.compile(f"[{_UNSAFE}]")
+# A value that stands without quotes: no space, quote, equals sign or backslash, and it does not
+# look like the JSON of a mapping.
+_is_bare = re.compile(f'[^{_UNSAFE}\\s"=\\\\{{]+').fullmatch
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    character = match[0]
+    return _SHORT_ESCAPES.get(character) or f"\\u{ord(character):04x}"
+
+
+def escape(text: str) -> str:
+    r"""Give `text` with control characters written as `\n`, `\t` or `\u001b`."""
+    return _unsafe.sub(_escape_character, text)
+
+
+def _plain(value: object) -> Any:
+    """Give what JSON writes for a value that it does not know."""
+    match value:
+        case BaseException():
+            return f"{type(value).__name__}: {value}"
+        case Mapping():
+            return dict(value)
+        case set() | frozenset():
+            return sorted(value, key=str)
+        case bytes() | bytearray() | memoryview():
+            return bytes(value).hex()
+        case _:
+            return str(value)
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, default=_plain).encode
+
+
+@functools.lru_cache(maxsize=1024)
+def _quote(text: str) -> str:
+    """Give a string as it stands in a text line, in quotes where it needs them."""
+    if _is_bare(text):
+        return text
+    body = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escape(body)}"'
+
+
+def _text_of(value: object) -> str:
+    """Give a value that is not plainly text or a number as it stands in a text line."""
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case Mapping():
+            # JSON ends where its brace closes, so it is readable without further quotes.
+            return escape(_encode_json(value))
+        case list() | tuple():
+            text = ",".join(map(str, value))
+        case int() | float() | str():
+            text = str(value)
+        case _:
+            text = str(_plain(value))
+    return _quote(text)
+
+
+class _Clock:
+    """The time of day in UTC with milliseconds; formatted once a millisecond, at most."""
+
+    __slots__ = ("_millisecond", "_stamp", "_time_ns")
+
+    def __init__(self, time_ns: Callable[[], int]) -> None:
+        self._time_ns = time_ns
+        self._millisecond = -1
+        self._stamp = ""
+
+    def __call__(self) -> str:
+        now = self._time_ns() // 1_000_000
+        if now != self._millisecond:
+            self._millisecond = now
+            second, millisecond = divmod(now, 1000)
+            day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = f"{day}.{millisecond:03d}Z"
+        return self._stamp
+
+
+_LABELS: Mapping[str, str] = {level.name: f"{level.name:<7}" for level in Level}
+
+
+@functools.lru_cache(maxsize=256)
+def _template(names: tuple[str, ...]) -> str:
+    """Give the line of an event with these fields, a `%s` for each value."""
+    return "%s %s %s" + "".join(f" {name.replace('%', '%%')}=%s" for name in names) + "\n"
+
+
+class _TextRenderer:
+    """Structlog processor: `TIME LEVEL event key=value ...`."""
+
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
+        event = fields.pop("event")
+        if None in fields.values():
+            fields = {name: value for name, value in fields.items() if value is not None}
+        texts = [self._clock(), _LABELS[level], event]
+        # The usual types without a call: one line is written for each query.
+        for value in fields.values():
+            kind = type(value)
+            texts.append(
+                _quote(value)
+                if kind is str
+                else value
+                if kind is int
+                else f"{value:.3f}"
+                if kind is float
+                else _text_of(value)
+            )
+        return _template(tuple(fields)) % tuple(texts)
+
+
+class _JsonRenderer:
+    """Structlog processor: one object a line, with `timestamp`, `level` and `event` first."""
+
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
+        line = {"timestamp": self._clock(), "level": level.lower(), "event": fields.pop("event")}
+        line |= {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in fields.items()
+            if value is not None
+        }
+        return f"{escape(_encode_json(line))}\n"
+
+
+class _Sink:
+    """Writes whole lines to a stream, each flushed; None stands for the standard error of now."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        stream = self._stream if self._stream is not None else sys.stderr
+        try:
+            stream.write(line)
+            stream.flush()
+        except (OSError, ValueError):
+            # A full disk, a broken pipe or a closed stream must not stop the service: the line is
+            # lost, its count is not.
+            return
+
+
+class _EventLogger(structlog.BoundLoggerBase):
+    """Structlog logger that is told the level and all fields in one call."""
+
+    def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Run the processors on an event and hand the line to the sink.
+
+        There is no bound context, so the fields need not be copied as `_process_event` does.
+        """
+        fields["event"] = event
+        line: Any = fields
+        for processor in self._processors:
+            line = processor(self._logger, level, line)
+        self._logger.write(line)
+
+
+_RENDERERS: Mapping[str, Callable[[_Clock], Callable[..., str]]] = MappingProxyType(
+    {"text": _TextRenderer, "json": _JsonRenderer}
+)
+_LEVELS: dict[str, str | None] = {}
+"""For each event, the name of its level when that is written, else None."""
+_LOGGERS: list[_EventLogger] = []
+"""The one logger in use."""
+
+
+def configure(
+    level: Verbosity = "default",
+    format: Format = "text",  # noqa: A002 - the name of the command-line option
+    stream: TextIO | None = None,
+    *,
+    time_ns: Callable[[], int] = time.time_ns,
+) -> None:
+    """Choose what is written and where. Until it is called: default level, text, standard error.
+
+    Args:
+        level: "default" writes INFO and above, "verbose" DEBUG too, "trace" everything.
+        format: "text" for `key=value` lines, "json" for one object a line.
+        stream: Where lines go; None is the standard error stream.
+        time_ns: Clock, nanoseconds since 1970 in UTC.
+    """
+    least = VERBOSITY[level]
+    _LOGGERS[:] = [_EventLogger(_Sink(stream), [_RENDERERS[format](_Clock(time_ns))], {})]
+    _LEVELS.update(
+        {name: row.level.name if row.level >= least else None for name, row in EVENTS.items()}
+    )
+
+
+configure()
+
+
+def enabled(event: str) -> bool:
+    """Tell whether `event` would be written, for callers whose fields are dear to compute."""
+    return _LEVELS[event] is not None
+
+
+def emit(event: str, /, **fields: Any) -> None:
+    """Count an event and write its line when its level is on.
+
+    Args:
+        event: A name in `EVENTS`.
+        **fields: Facts, in the order in which they are to be read. A field that is None is left
+            out; a float is written with three decimals; a list or tuple is joined by commas (a
+            JSON array in JSON); a mapping is written as JSON; an exception as `Type: message`.
+            The names `timestamp`, `level` and `event` are taken.
+
+    Raises:
+        KeyError: The event is not in `EVENTS`.
+
+    Cost: below the level, the call and two dictionary look-ups; the fields themselves are the
+    caller's, so ask `enabled` first where they are dear.
+    """
+    level = _LEVELS[event]
+    COUNTS[event] += 1
+    if level is None:
+        return
+    if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):
+        fields["traceback"] = "".join(traceback.format_exception(error))
+    _LOGGERS[0].write(level, event, fields)

@@ -1,0 +1,604 @@
+"""One association, on either side of it, without I/O.
+
+Bytes go in by `receive`, events come out of `next_event`; what the application answers goes in by
+`send`, bytes come out of `data_to_send`. Time is an argument. The state machine is the table of
+`mwl.wire.state`; this module does what its actions say. Nothing that a peer sends raises: bytes
+that break the rules put an A-ABORT into the outbox and give an event.
+
+What a message asks for is not known here, and neither is who may ask.
+
+Source: DICOM PS3.8 section 9.2; PS3.7 sections 6.3 and 9.3.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import MappingProxyType
+
+from mwl.errors import LocalProtocolError, RemoteProtocolError
+from mwl.wire.dimse import (
+    Command,
+    MessageAssembler,
+    frame_command,
+    frame_dataset,
+    frame_pending,
+)
+from mwl.wire.negotiation import NegotiatedContext, negotiated_contexts
+from mwl.wire.pdu import (
+    DEFAULT_MAX_PDU_LENGTH,
+    Abort,
+    AbortReason,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    PData,
+    Pdu,
+    ReleaseRequest,
+    ReleaseResponse,
+    encode,
+    pdu_at,
+)
+from mwl.wire.state import (
+    ABORT_SOURCE,
+    COLLISION_STATE_OF_ACCEPTOR,
+    IGNORES,
+    STARTS_ARTIM,
+    TRANSITIONS,
+    Action,
+    Input,
+    State,
+)
+
+__all__ = [
+    "Aborted",
+    "Association",
+    "AssociationAccepted",
+    "AssociationRejected",
+    "AssociationRequested",
+    "ConnectionLost",
+    "Event",
+    "Limits",
+    "Message",
+    "MessageReceived",
+    "NegotiatedContext",
+    "Outgoing",
+    "Released",
+    "Role",
+    "TimedOut",
+    "Timer",
+]
+
+
+class Role(Enum):
+    """Which side of the association this is."""
+
+    ACCEPTOR = "acceptor"
+    REQUESTOR = "requestor"
+
+
+class Timer(StrEnum):
+    """What ran out."""
+
+    ARTIM = "ARTIM"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much and how long one association may take.
+
+    Args:
+        max_pdu_length: Longest P-DATA-TF body taken, in bytes; what is announced to the peer may
+            not be more. The default is what most implementations announce.
+        artim_timeout_s: Seconds for a new connection to send its A-ASSOCIATE-RQ, and for the peer
+            to close the connection after the association has ended (PS3.8 section 9.1.5).
+        idle_timeout_s: Seconds of an association without a byte from the peer and without
+            `Association.touch`; 0 is for ever.
+        max_message_bytes: Longest data set taken, in bytes. A query takes a few hundred; its
+            longest legal text values stay far below this.
+        max_command_bytes: Longest command set taken, in bytes. Real ones take under 200; an
+            N-GET-RQ that lists 4,000 attributes fits.
+    """
+
+    max_pdu_length: int = DEFAULT_MAX_PDU_LENGTH
+    artim_timeout_s: float = 30.0
+    idle_timeout_s: float = 30.0
+    max_message_bytes: int = 1024 * 1024
+    max_command_bytes: int = 16 * 1024
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRequested:
+    """Acceptor: the peer asks. Answer with an `AssociateAccept` or an `AssociateReject`."""
+
+    request: AssociateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationAccepted:
+    """Requestor: the peer has accepted; see `Association.contexts` for what can be used."""
+
+    accept: AssociateAccept
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRejected:
+    """Requestor: the peer has rejected."""
+
+    reject: AssociateReject
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A whole message has arrived; `dataset` is None when its command says that there is none."""
+
+    context: NegotiatedContext
+    command: Command
+    dataset: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The association has ended in good order; the peer's request has been answered already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """The association has ended at once.
+
+    `local` tells that this side aborted it because of `error`, which the peer caused; else the
+    peer did, for the source and reason it gave (PS3.8 Table 9-26).
+    """
+
+    local: bool
+    source: int
+    reason: int
+    error: RemoteProtocolError | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The transport was closed during the association."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A timer ran out: ARTIM before a request came, or the idle timer, after which we abort."""
+
+    which: Timer
+
+
+Event = (
+    AssociationRequested
+    | AssociationAccepted
+    | AssociationRejected
+    | MessageReceived
+    | Released
+    | Aborted
+    | ConnectionLost
+    | TimedOut
+)
+
+
+# -- what the application sends --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to send; `dataset` is given exactly when `command.has_dataset` is true."""
+
+    context_id: int
+    command: Command
+    dataset: bytes | None = None
+
+
+Outgoing = AssociateRequest | AssociateAccept | AssociateReject | Message | ReleaseRequest | Abort
+
+_INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
+    {
+        PData: Input.DATA_RECEIVED,
+        AssociateRequest: Input.ASSOCIATE_REQUEST_RECEIVED,
+        AssociateAccept: Input.ASSOCIATE_ACCEPT_RECEIVED,
+        AssociateReject: Input.ASSOCIATE_REJECT_RECEIVED,
+        ReleaseRequest: Input.RELEASE_REQUEST_RECEIVED,
+        ReleaseResponse: Input.RELEASE_RESPONSE_RECEIVED,
+        Abort: Input.ABORT_RECEIVED,
+    }
+)
+
+_RELEASE_REQUEST_BYTES = encode(ReleaseRequest())
+_RELEASE_RESPONSE_BYTES = encode(ReleaseResponse())
+
+
+class _Effect(Enum):
+    """What a step does to the timers and the transport, besides its action."""
+
+    START_ARTIM = 1
+    START_IDLE = 2
+    CLOSE = 3
+
+
+def _effect(before: State, action: Action, after: State) -> _Effect | None:
+    if action in STARTS_ARTIM:
+        return _Effect.START_ARTIM
+    if after is State.IDLE:
+        return _Effect.CLOSE
+    # The idle time begins with the association: AE-1 for the requestor, AE-6 for the acceptor,
+    # which also stops ARTIM.
+    begins = before in (State.IDLE, State.AWAITING_ASSOCIATE_REQUEST)
+    return _Effect.START_IDLE if begins else None
+
+
+# The table, with what follows from its rows worked out once.
+_STEPS = {
+    (before, happened): (action, after, _effect(before, action, after))
+    for (before, happened), (action, after) in TRANSITIONS.items()
+}
+
+_NO_CONTEXTS: Mapping[int, NegotiatedContext] = MappingProxyType({})
+
+
+class Association:
+    """The protocol engine of one association over one transport connection.
+
+    Call `receive` with what has arrived, then `next_event` until it gives None, acting on each
+    event before the next is taken: later PDUs are read only then, so that the state is always that
+    of the event in hand. Then write `data_to_send` and arm one timer for `deadline`.
+
+    Args:
+        role: Acceptor: the transport has just been accepted, and ARTIM runs. Requestor: it has
+            just been opened; send an `AssociateRequest`.
+        limits: How much and how long it may take.
+        now: The caller's clock in seconds, as in every other method.
+
+    Attributes:
+        state: Where the state machine is.
+        closed: Whether the transport may be closed once the outbox is written.
+        deadline: When to call `expire`, on the caller's clock; None is never.
+        contexts: Presentation contexts in force, by number.
+        max_length_to_peer: Longest P-DATA-TF body that the peer takes, in bytes; 0 is no limit.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_buffer",
+        "_deaf",
+        "_ended",
+        "_events",
+        "_limits",
+        "_now",
+        "_offset",
+        "_outbox",
+        "_request",
+        "_role",
+        "_watched",
+        "closed",
+        "contexts",
+        "deadline",
+        "max_length_to_peer",
+        "state",
+    )
+
+    def __init__(self, role: Role, limits: Limits, now: float) -> None:
+        self.state = State.IDLE
+        self.closed = False
+        self.deadline: float | None = None
+        self.contexts = _NO_CONTEXTS
+        self.max_length_to_peer = 0
+        self._role = role
+        self._limits = limits
+        self._now = now
+        self._request: AssociateRequest | None = None
+        self._assembler = MessageAssembler(limits.max_command_bytes, limits.max_message_bytes)
+        self._buffer: bytes | bytearray = b""
+        self._offset = 0  # what of the buffer has been read
+        self._ended = False  # the transport was closed by the peer, which has not been told yet
+        self._deaf = False  # what still comes is of no use
+        self._watched = False  # the idle time runs
+        self._events: deque[Event] = deque()
+        self._outbox: list[bytes] = []
+        if role is Role.ACCEPTOR:
+            self._apply(Input.TRANSPORT_INDICATED)
+
+    # -- from the peer ---------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the transport; `b""` is its end. Whatever they are, nothing is raised.
+
+        At most one unfinished PDU is held besides them, provided that the events are taken.
+        """
+        self._now = now
+        self.touch(now)
+        if not data:
+            self._ended = True
+        elif self.closed or self._deaf:
+            pass
+        elif self._offset == len(self._buffer):
+            self._buffer, self._offset = data, 0
+        else:
+            rest = self._buffer
+            if not isinstance(rest, bytearray):
+                rest = bytearray(rest)
+            del rest[: self._offset]
+            rest += data
+            self._buffer, self._offset = rest, 0
+
+    def next_event(self) -> Event | None:
+        """Give the next event, or None: nothing more until more bytes or time."""
+        events = self._events
+        while not events:
+            if self._offset == len(self._buffer) and not self._ended:
+                return None
+            if not self._read():
+                return None
+        return events.popleft()
+
+    def _read(self) -> bool:
+        """Act on the next PDU, or on the end of the transport; tell whether there was one."""
+        if self.state is State.IDLE:
+            return self._read_without_association()
+        try:
+            found = pdu_at(self._buffer, self._offset, self._limits.max_pdu_length)
+            if found is not None:
+                pdu, self._offset = found
+                self._take(pdu)
+                return True
+        except RemoteProtocolError as error:
+            # The one place where a peer's mistake is turned into the answer to it. A message that
+            # stood before the mistake in the same PDU can no longer be answered: it is dropped.
+            self._events.clear()
+            self._abort(self._apply(Input.INVALID_PDU_RECEIVED), error)
+            self._stop_listening()
+            return True
+        if self._ended:
+            self._ended = False
+            if self._apply(Input.TRANSPORT_CLOSED) is Action.INDICATE_CONNECTION_LOST:
+                self._events.append(ConnectionLost())
+            return True
+        return False
+
+    def _read_without_association(self) -> bool:
+        """End a connection on which the peer says something before it is asked, or hangs up."""
+        if self.closed:
+            return False
+        self._close()
+        self._events.append(ConnectionLost())
+        return True
+
+    def _take(self, pdu: Pdu) -> None:
+        """Act on one PDU as the table says."""
+        state = self.state
+        action = self._apply(_INPUTS[type(pdu)])
+        if action in ABORT_SOURCE:
+            message = f"{type(pdu).__name__} in state {state.value}"
+            self._abort(action, RemoteProtocolError(message, reason=AbortReason.UNEXPECTED_PDU))
+        elif action not in IGNORES:
+            self._deliver(pdu, action)
+
+    def _deliver(self, pdu: Pdu, action: Action) -> None:
+        """Tell the application, where the table says that it is told."""
+        match pdu:
+            case PData():
+                self._assemble(pdu)
+            case AssociateRequest():
+                self._request = pdu
+                self.max_length_to_peer = pdu.user_information.max_length
+                self._events.append(AssociationRequested(pdu))
+            case ReleaseRequest():
+                self._answer_release(action)
+            case ReleaseResponse():
+                if action is Action.CONFIRM_RELEASE_IN_COLLISION:
+                    self._respond_to_release()
+                self._events.append(Released())
+            case AssociateAccept():
+                self.max_length_to_peer = pdu.user_information.max_length
+                self._open(pdu)
+                self._events.append(AssociationAccepted(pdu))
+            case AssociateReject():
+                self._events.append(AssociationRejected(pdu))
+            case Abort():
+                self._events.append(
+                    Aborted(local=False, source=pdu.source, reason=pdu.reason, error=None)
+                )
+
+    def _assemble(self, pdu: PData) -> None:
+        for value in pdu.values:
+            context = self.contexts.get(value.context_id)
+            if context is None:
+                raise RemoteProtocolError(
+                    f"data on presentation context {value.context_id}, which is not accepted",
+                    reason=AbortReason.INVALID_PARAMETER,
+                )
+            message = self._assembler.add(value)
+            if message is not None:
+                self._events.append(MessageReceived(context, *message))
+
+    def _answer_release(self, action: Action) -> None:
+        """Answer at once: nothing that the application could want to do first is left to it."""
+        if action is Action.INDICATE_RELEASE:
+            self._respond_to_release()
+            self._events.append(Released())
+        elif self._role is Role.REQUESTOR:
+            self._respond_to_release()
+        else:
+            # AR-8, PS3.8 Table 9-8: the acceptor waits for the answer before it gives its own.
+            self.state = COLLISION_STATE_OF_ACCEPTOR
+
+    def _respond_to_release(self) -> None:
+        self._apply(Input.RELEASE_RESPONSE)
+        self._outbox.append(_RELEASE_RESPONSE_BYTES)
+
+    # -- to the peer -----------------------------------------------------------------------------
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Put what the application has to say into the outbox.
+
+        An `Abort` without an association (before a request, after the end) closes the transport.
+
+        Raises:
+            LocalProtocolError: The state, or what was negotiated, forbids it. Nothing is changed.
+        """
+        match outgoing:
+            case Message():
+                self._send_message(outgoing)
+            case AssociateAccept():
+                self._check_announced(outgoing)
+                self._apply(Input.ACCEPT)
+                self._open(outgoing)
+                self._outbox.append(encode(outgoing))
+            case AssociateRequest():
+                self._check_announced(outgoing)
+                data = encode(outgoing)
+                self._apply(Input.ASSOCIATE_REQUEST)
+                self._apply(Input.TRANSPORT_CONFIRMED)
+                self._request = outgoing
+                self._outbox.append(data)
+            case AssociateReject():
+                self._apply(Input.REJECT)
+                self._outbox.append(encode(outgoing))
+            case ReleaseRequest():
+                self._apply(Input.RELEASE_REQUEST)
+                self._outbox.append(_RELEASE_REQUEST_BYTES)
+            case Abort():
+                self._send_abort(outgoing)
+
+    def _check_announced(self, pdu: AssociateRequest | AssociateAccept) -> None:
+        """Refuse to announce more than is taken: the peer would be aborted for believing it."""
+        announced, limit = pdu.user_information.max_length, self._limits.max_pdu_length
+        if not 0 < announced <= limit:
+            raise LocalProtocolError(f"maximum length {announced} announced, limit is {limit}")
+
+    def _send_message(self, message: Message) -> None:
+        command, dataset, context_id = message.command, message.dataset, message.context_id
+        if context_id not in self.contexts:
+            raise LocalProtocolError(f"presentation context {context_id} is not accepted")
+        if command.has_dataset != (dataset is not None):
+            raise LocalProtocolError("a data set goes with a command that announces one")
+        data = frame_command(context_id, command, self.max_length_to_peer)
+        self._apply(Input.DATA_REQUEST)
+        self._outbox.append(data)
+        if dataset is not None:
+            self._outbox.append(frame_dataset(context_id, dataset, self.max_length_to_peer))
+
+    def send_answers(self, context_id: int, message_id: int, framed: Sequence[bytes]) -> None:
+        """Put answers of a C-FIND into the outbox, each as a Pending response.
+
+        Args:
+            context_id: Presentation context of the request.
+            message_id: Message ID of the request.
+            framed: Identifiers, each framed by `mwl.wire.dimse.frame_dataset` for this context and
+                `max_length_to_peer`. They can be shared by associations that agree in both.
+
+        Cost: one join; the response command is encoded once, whatever the number of answers.
+
+        Raises:
+            LocalProtocolError: As `send`.
+        """
+        context = self.contexts.get(context_id)
+        if context is None:
+            raise LocalProtocolError(f"presentation context {context_id} is not accepted")
+        self._apply(Input.DATA_REQUEST)
+        if framed:
+            pending = frame_pending(
+                context_id, message_id, context.abstract_syntax, self.max_length_to_peer
+            )
+            # The empty part in front puts the command before the first answer as well.
+            self._outbox.append(pending.join((b"", *framed)))
+
+    def _send_abort(self, abort: Abort) -> None:
+        if (self.state, Input.ABORT_REQUEST) not in TRANSITIONS:
+            self._close()
+            return
+        self._apply(Input.ABORT_REQUEST)
+        self._outbox.append(encode(abort))
+
+    def data_to_send(self) -> list[bytes]:
+        """Take what is to be written to the transport, in order."""
+        outbox = self._outbox
+        if outbox:
+            self._outbox = []
+        return outbox
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def touch(self, now: float) -> None:
+        """Start the idle time anew: the application is at work for the peer."""
+        self._now = now
+        if self._watched:
+            self.deadline = now + self._limits.idle_timeout_s
+
+    def expire(self, now: float) -> None:
+        """Act on a deadline that has passed; called too early it does nothing."""
+        self._now = now
+        if self.deadline is None or now < self.deadline:
+            return
+        if self._watched:
+            self._send_abort(Abort())
+            self._events.append(TimedOut(Timer.IDLE))
+            return
+        before_request = self.state is State.AWAITING_ASSOCIATE_REQUEST
+        self._apply(Input.ARTIM_EXPIRED)
+        if before_request:
+            self._events.append(TimedOut(Timer.ARTIM))
+
+    # -- the state machine -----------------------------------------------------------------------
+
+    def _apply(self, happened: Input) -> Action:
+        """Make the step that the table names, and do what its action does to timer and transport.
+
+        What the action sends or tells is up to the caller, who has it at hand.
+        """
+        try:
+            action, self.state, effect = _STEPS[self.state, happened]
+        except KeyError:
+            message = f"{happened.name} in state {self.state.value}"
+            raise LocalProtocolError(message) from None
+        if effect is not None:
+            self._follow(effect)
+        return action
+
+    def _follow(self, effect: _Effect) -> None:
+        """Set timer and transport as the step asks."""
+        self._watched = False
+        if effect is _Effect.START_ARTIM:
+            self.deadline = self._now + self._limits.artim_timeout_s
+        elif effect is _Effect.CLOSE:
+            self._close()
+        else:
+            self._watched = self._limits.idle_timeout_s > 0
+            self.deadline = None
+            self.touch(self._now)
+
+    def _open(self, accept: AssociateAccept) -> None:
+        """Put into force what was negotiated."""
+        if self._request is not None:
+            self.contexts = negotiated_contexts(self._request, accept)
+
+    def _abort(self, action: Action, error: RemoteProtocolError) -> None:
+        """Answer a mistake of the peer as the action says (PS3.8 Tables 9-9 and 9-26)."""
+        source = ABORT_SOURCE[action]
+        # The reason counts only from the provider: PS3.8 Table 9-26.
+        reason = error.reason if source else 0
+        self._outbox.append(encode(Abort(source, reason)))
+        if action is Action.SEND_ABORT_AGAIN:
+            # Once is enough: a peer that goes on could fill the outbox with them.
+            self._stop_listening()
+        else:
+            self._events.append(Aborted(True, source, reason, error))
+
+    def _stop_listening(self) -> None:
+        """Drop what has been received and not read, and what will be."""
+        self._deaf = True
+        self._buffer, self._offset = b"", 0
+
+    def _close(self) -> None:
+        """Let the transport be closed; nothing more comes."""
+        self.closed = True
+        self.deadline = None
+        self.state = State.IDLE
+        self._watched = False
+        self._stop_listening()

@@ -1,0 +1,31 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mwl.config import OPTIONS
+from mwl.telemetry import EVENTS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reference")
+    subprocess.run([sys.executable, ROOT / "scripts" / "generate-docs", folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("page", ["options.md", "events.md"])
+def test_the_page_is_what_the_tables_say_now(fresh: Path, page: str) -> None:
+    written = (REFERENCE / page).read_text(encoding="utf-8")
+    assert written == (fresh / page).read_text(encoding="utf-8"), "run scripts/generate-docs"
+
+
+def test_every_option_and_event_has_its_place(fresh: Path) -> None:
+    options = (fresh / "options.md").read_text(encoding="utf-8")
+    assert all(f"\n## {option.name}\n" in options for option in OPTIONS)
+    events = (fresh / "events.md").read_text(encoding="utf-8")
+    assert all(f"\n| `{name}` |" in events for name in EVENTS)

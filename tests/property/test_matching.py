@@ -1,0 +1,73 @@
+"""What holds for every query and every item.
+
+`compile(q).matches(item)` is what a naive reading of the standard says (`support.oracle`), and an
+answer holds what was asked for and nothing else, in every transfer syntax.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support import oracle
+from support.items import elements, item, policy, query
+from support.strategies import identifiers, worklists
+
+from mwl.dataset import TRANSFER_SYNTAXES, decode
+from mwl.matching import Query
+
+Values = Mapping[str, Any]
+
+
+@given(identifiers(), worklists())
+@example({"PatientName": "DOE^*"}, {"PatientName": "DOE"})
+@example({"PatientName": "=*"}, {})
+@example({"PatientID": "\\"}, {})
+def test_a_query_matches_what_the_oracle_says(asked: Values, stored: Values) -> None:
+    assert query(asked).matches(item(stored)) == oracle.matches(asked, stored)
+
+
+@given(identifiers(), worklists())
+def test_case_and_accents_count_when_told_so(asked: Values, stored: Values) -> None:
+    found = query(asked, policy(case_sensitive=True)).matches(item(stored))
+    assert found == oracle.matches(asked, stored, case_sensitive=True)
+
+
+@given(identifiers(), worklists())
+def test_an_item_is_rejected_by_something_exactly_when_it_does_not_match(
+    asked: Values, stored: Values
+) -> None:
+    compiled, found = query(asked), item(stored)
+    assert bool(compiled.rejected_by(found)) != compiled.matches(found)
+
+
+@given(identifiers(), worklists(), st.sampled_from(TRANSFER_SYNTAXES))
+def test_an_answer_holds_every_requested_key_and_nothing_else(
+    asked: Values, stored: Values, transfer_syntax: str
+) -> None:
+    compiled, found = query(asked), item(stored)
+    answer = decode(compiled.answer(found, transfer_syntax), transfer_syntax)
+    context = {0x00080005, 0x00080201}
+    assert answer.keys() - context == elements(asked).keys() - context
+    for tag, element in answer.items():
+        if isinstance(element.value, bytes) and tag in found.elements():
+            assert element.value == found.elements()[tag].value
+
+
+@given(identifiers(), worklists())
+def test_every_transfer_syntax_says_the_same(asked: Values, stored: Values) -> None:
+    compiled, found = query(asked), item(stored)
+    answers = [
+        decode(compiled.answer(found, transfer_syntax), transfer_syntax)
+        for transfer_syntax in TRANSFER_SYNTAXES
+    ]
+    assert all(answer == answers[0] for answer in answers)
+
+
+@given(identifiers(), st.lists(worklists(), max_size=5))
+def test_an_explanation_counts_what_matches(asked: Values, stored: list[Values]) -> None:
+    compiled: Query = query(asked)
+    found = [item(values) for values in stored]
+    explanation = compiled.explain(found)
+    assert explanation.looked_at == len(found)
+    assert explanation.matched == sum(map(compiled.matches, found))

@@ -1,0 +1,76 @@
+"""A folder under test: what is in it, and what a store says is in it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mwl.dataset import ENCODINGS
+from mwl.errors import DatasetError
+from mwl.item import WorklistItem
+from mwl.store import Remove, Store, Upsert
+
+_BEGIN, _END = b"<", b">"
+_NOBODY = 65534
+
+
+def content(text: str) -> bytes:
+    """Make the bytes of a file that `parse` takes."""
+    return _BEGIN + text.encode() + _END
+
+
+def item(source: str, data: bytes, step: int = 0) -> WorklistItem:
+    """Make an item of any bytes."""
+    return WorklistItem(source, step, data, ENCODINGS["Ascii"], ("", "", "", source, step))
+
+
+def parse(name: str, data: bytes) -> tuple[WorklistItem, ...]:
+    """Take one item from a file that is whole; a part of one is an error."""
+    if not data.startswith(_BEGIN):
+        raise DatasetError("no begin", offset=0)
+    if not data.endswith(_END):
+        raise DatasetError("no end", offset=len(data))
+    return (item(name, data),)
+
+
+class Served:
+    """What a store has told, applied."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.files: dict[str, bytes] = {}
+        self.changes = 0
+
+    def read(self, limit: int) -> None:
+        for change in self.store.read(limit):
+            self.changes += 1
+            match change:
+                case Upsert(source, items):
+                    self.files[source] = b"".join(item.data for item in items)
+                case Remove(source):
+                    del self.files[source]
+
+    def look(self, limit: int = 7) -> dict[str, bytes]:
+        """Give what a query that arrives now would see."""
+        ticket = self.store.notice()
+        while not self.store.is_current(ticket):
+            self.read(limit)
+        return self.files
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Give up the rights of root, if there are any, for as long as this lasts."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        if before == 0:
+            os.seteuid(before)
+
+
+def open_descriptors() -> int:
+    """Count the descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))

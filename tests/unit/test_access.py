@@ -1,0 +1,197 @@
+import pytest
+
+from mwl.access import (
+    CALLED_AE_TITLE_NOT_RECOGNIZED,
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
+    COMMENT_LIMIT,
+    REJECTED_PERMANENT,
+    SOURCE_SERVICE_USER,
+    AccessPolicy,
+    Caller,
+    KnownCaller,
+    Operation,
+    Refusal,
+    admit,
+    allow,
+)
+from mwl.errors import ERROR_COMMENT_LIMIT
+
+CT1 = KnownCaller("ct1", "CT1", "10.0.0.7")
+
+
+def caller(calling: str = "CT1", called: str = "ORTHANC", host: str = "10.0.0.7") -> Caller:
+    return Caller(calling, called, host)
+
+
+def closed(**changes: object) -> AccessPolicy:
+    """Every DicomAlwaysAllow... false: only known callers associate."""
+    rules: dict[str, object] = {
+        "always_allow_echo": False,
+        "always_allow_find_worklist": False,
+        "always_allow_other": False,
+        "modalities": (CT1,),
+    }
+    return AccessPolicy(**(rules | changes))  # type: ignore[arg-type]
+
+
+def refused(result: Refusal | None) -> Refusal:
+    assert result is not None
+    return result
+
+
+def test_with_the_defaults_anybody_associates_and_echoes_but_does_not_query() -> None:
+    policy, stranger = AccessPolicy(), caller("STRANGER")
+    assert admit(policy, stranger) is None
+    assert allow(policy, stranger, "echo") is None
+    assert allow(policy, stranger, "find worklist") is not None
+
+
+@pytest.mark.parametrize(
+    "opened", ["always_allow_echo", "always_allow_find_worklist", "always_allow_other"]
+)
+def test_anybody_associates_while_anything_is_always_allowed(opened: str) -> None:
+    assert admit(closed(**{opened: True}), caller("STRANGER")) is None
+
+
+def test_what_is_always_allowed_is_allowed_to_strangers_and_nothing_else_is() -> None:
+    policy, stranger = closed(always_allow_find_worklist=True), caller("STRANGER")
+    assert allow(policy, stranger, "find worklist") is None
+    assert allow(policy, stranger, "echo") is not None
+
+
+def test_an_unknown_caller_is_rejected_when_nothing_is_always_allowed() -> None:
+    refusal = refused(admit(closed(), caller("STRANGER", host="::ffff:10.0.0.9")))
+    assert (refusal.result, refusal.source, refusal.reason) == (
+        REJECTED_PERMANENT,
+        SOURCE_SERVICE_USER,
+        CALLING_AE_TITLE_NOT_RECOGNIZED,
+    )
+    assert refusal.hint == '"DicomModalities": {"stranger": ["STRANGER", "10.0.0.9", 104]}'
+
+
+def test_a_known_caller_is_admitted_and_allowed() -> None:
+    assert admit(closed(), caller()) is None
+    assert allow(closed(), caller(), "echo") is None
+    assert allow(closed(), caller(), "find worklist") is None
+
+
+def test_case_of_ae_titles_counts_only_with_strict_comparison() -> None:
+    assert allow(closed(), caller("ct1"), "find worklist") is None
+    assert allow(closed(strict_ae_comparison=True), caller("ct1"), "find worklist") is not None
+    assert allow(closed(strict_ae_comparison=True), caller("CT1"), "find worklist") is None
+
+
+def test_spaces_around_ae_titles_do_not_count() -> None:
+    assert allow(closed(strict_ae_comparison=True), caller(" CT1  "), "find worklist") is None
+
+
+def test_the_called_ae_title_counts_only_when_it_is_checked() -> None:
+    assert admit(closed(), caller(called="OTHER")) is None
+    policy = closed(check_called_ae_title=True)
+    assert admit(policy, caller(called="orthanc ")) is None
+    refusal = refused(admit(policy, caller(called="OTHER")))
+    assert refusal.reason == CALLED_AE_TITLE_NOT_RECOGNIZED
+    assert '"DicomAet": "OTHER"' in refusal.hint
+
+
+def test_the_called_ae_title_is_checked_even_when_anybody_may_associate() -> None:
+    policy = AccessPolicy(check_called_ae_title=True)
+    assert admit(policy, caller(called="OTHER")) is not None
+    strict = AccessPolicy(check_called_ae_title=True, strict_ae_comparison=True)
+    assert admit(strict, caller(called="orthanc")) is not None
+
+
+def test_the_host_counts_only_when_it_is_checked() -> None:
+    elsewhere = caller(host="10.0.0.8")
+    assert admit(closed(), elsewhere) is None
+    assert allow(closed(), elsewhere, "find worklist") is None
+    policy = closed(check_modality_host=True)
+    assert admit(policy, caller()) is None
+    assert admit(policy, elsewhere) is not None
+    refusal = refused(allow(policy, elsewhere, "find worklist"))
+    assert "10.0.0.7" in refusal.explanation
+    assert refusal.hint == '"DicomModalities": {"ct1": ["CT1", "10.0.0.8", 104]}'
+
+
+@pytest.mark.parametrize(
+    ("configured", "seen"),
+    [
+        ("10.0.0.7", "::ffff:10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("fe80::1", "FE80:0::1"),
+        ("scanner", "scanner"),
+    ],
+)
+def test_spellings_of_one_address_are_equal(configured: str, seen: str) -> None:
+    policy = closed(check_modality_host=True, modalities=(KnownCaller("a", "CT1", configured),))
+    assert allow(policy, caller(host=seen), "find worklist") is None
+
+
+@pytest.mark.parametrize("operation", ["echo", "find worklist"])
+def test_an_entry_can_deny_one_operation(operation: Operation) -> None:
+    entry = KnownCaller("ct1", "CT1", "10.0.0.7", operation != "echo", operation == "echo")
+    policy = closed(modalities=(entry,))
+    other: Operation = "find worklist" if operation == "echo" else "echo"
+    assert allow(policy, caller(), other) is None
+    refusal = refused(allow(policy, caller(), operation))
+    option = "AllowEcho" if operation == "echo" else "AllowFindWorklist"
+    assert refusal.hint == f'"{option}": true in the entry "ct1" of "DicomModalities"'
+
+
+def test_of_entries_with_one_ae_title_the_one_of_the_host_decides_when_hosts_are_checked() -> None:
+    entries = (
+        KnownCaller("a", "CT1", "10.0.0.7", allow_find_worklist=False),
+        KnownCaller("b", "CT1", "10.0.0.8"),
+    )
+    policy = closed(check_modality_host=True, modalities=entries)
+    assert allow(policy, caller(host="10.0.0.7"), "find worklist") is not None
+    assert allow(policy, caller(host="10.0.0.8"), "find worklist") is None
+    assert allow(policy, caller(host="10.0.0.9"), "find worklist") is not None
+
+
+def test_of_entries_with_one_ae_title_all_must_allow_when_hosts_are_not_checked() -> None:
+    entries = (
+        KnownCaller("a", "CT1", "10.0.0.7"),
+        KnownCaller("b", "CT1", "10.0.0.8", allow_find_worklist=False),
+    )
+    refusal = refused(allow(closed(modalities=entries), caller(), "find worklist"))
+    assert '"b"' in refusal.hint
+    assert allow(closed(modalities=entries), caller(), "echo") is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_the_loopback_may_do_everything_without_a_configuration(host: str) -> None:
+    stranger = caller("STRANGER", host=host)
+    policy = closed(loopback_may_query=True)
+    assert admit(policy, stranger) is None
+    assert allow(policy, stranger, "echo") is None
+    assert allow(policy, stranger, "find worklist") is None
+    assert allow(closed(), stranger, "find worklist") is not None
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "::ffff:10.0.0.7", "localhost", ""])
+def test_other_hosts_are_not_the_loopback(host: str) -> None:
+    policy = closed(loopback_may_query=True, modalities=())
+    assert admit(policy, caller(host=host)) is not None
+    assert allow(policy, caller(host=host), "find worklist") is not None
+
+
+def test_comments_fit_an_error_comment() -> None:
+    assert COMMENT_LIMIT == ERROR_COMMENT_LIMIT
+    long = "SIXTEEN_LETTERS_"
+    entry = KnownCaller("a", long, "10.0.0.7", allow_find_worklist=False)
+    policy = closed(modalities=(entry,), check_modality_host=True)
+    refusals = [
+        allow(policy, caller(long), "find worklist"),
+        allow(policy, caller(long, host="10.0.0.1"), "find worklist"),
+        admit(closed(), caller("OTHER_LETTERS_16")),
+        admit(closed(check_called_ae_title=True), caller(called=long)),
+    ]
+    for refusal in refusals:
+        assert 0 < len(refused(refusal).comment) <= ERROR_COMMENT_LIMIT
+
+
+def test_the_hint_is_json_whatever_the_caller_is_called() -> None:
+    refusal = refused(allow(closed(), caller('"}, "x": {"'), "find worklist"))
+    assert refusal.hint == '"DicomModalities": {"x": ["\\"}, \\"x\\": {\\"", "10.0.0.7", 104]}'
+    assert '{"modality": ["!!"' in refused(allow(closed(), caller("!!"), "echo")).hint

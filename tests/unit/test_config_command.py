@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mwl.cli.config import app, fail, report_notes
+from mwl.config import Note, default_file
+from mwl.errors import ConfigError
+from support.telemetry import captured_log
+
+BAD = '{\n"DicomPort": "x",\n"DicomAEt": "MWL",\n"HttpPort": 8042}'
+
+
+def run(*arguments: object, status: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def test_init_prints_the_default_file() -> None:
+    assert run("init") == default_file()
+
+
+def test_init_writes_a_file_and_never_over_one(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    run("init", file)
+    assert file.read_text(encoding="utf-8") == default_file()
+    file.write_text("mine", encoding="utf-8")
+    assert "exists already" in run("init", file, status=2)
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_init_tells_when_the_file_cannot_be_written(tmp_path: Path) -> None:
+    assert "cannot be written" in run("init", tmp_path / "none" / "mwl.json", status=2)
+
+
+def test_init_can_name_the_folder_to_serve(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    run("init", file, "--database", "/srv/wl")
+    shown = json.loads(run("show", file))
+    assert shown["Worklists"]["Enable"] is True
+    assert shown["Worklists"]["Database"] == "/srv/wl"
+
+
+def test_check_tells_that_a_file_can_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text('{"HttpPort": 8042, "Worklist": {}}', encoding="utf-8")
+    assert run("check", file) == (
+        f"warning: {file}:1: Worklist: is not an option (did you mean Worklists?)\n"
+        "can be used; warnings: 1, options without meaning here: 1\n"
+    )
+    assert "ignored: " in run("check", "--verbose", file)
+
+
+def test_check_reports_errors_and_warnings_with_file_and_line_and_ends_with_2(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text(BAD, encoding="utf-8")
+    output = run("check", tmp_path, status=2)
+    assert output.splitlines() == [
+        f'error: {file}:2: DicomPort: found "x", allowed is a whole number from 0 to 65535',
+        f"warning: {file}:3: DicomAEt: is not an option (did you mean DicomAet?)",
+    ]
+
+
+def test_show_prints_defaults_too_and_where_values_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text('{"DicomAet": "MWL"}', encoding="utf-8")
+    shown = json.loads(run("show", file))
+    assert shown["DicomAet"] == "MWL"
+    assert shown["DicomPort"] == 4242
+    assert json.loads(run("show", "--origins", file))["DicomAet"] == f"{file}:1"
+
+
+def test_show_of_a_file_with_an_error_ends_with_2(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text(BAD, encoding="utf-8")
+    assert f"{file}:2: DicomPort" in run("show", file, status=2)
+
+
+def test_fail_tells_every_error_on_standard_error_and_ends_with_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = ConfigError("is\nwrong", option="Name", hint="write it right")
+    error.add_note("Other: is wrong too")
+    with pytest.raises(typer.Exit) as caught:
+        fail(error)
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr().err == (
+        "error: Name: is\\nwrong (write it right)\nerror: Other: is wrong too\n"
+    )
+
+
+def test_notes_go_to_the_log_with_file_and_line() -> None:
+    notes = [
+        Note(kind="warning", message="is not an option", file="a", line=1, option="X", hint="h"),
+        Note(kind="ignored", message="has no meaning here", option="HttpPort"),
+    ]
+    with captured_log() as log:
+        report_notes(notes)
+    (warning,) = log.events("config_warning")
+    assert (warning["option"], warning["file"], warning["line"], warning["hint"]) == (
+        "X",
+        "a",
+        1,
+        "h",
+    )
+    (ignored,) = log.events("config_ignored")
+    assert ignored["option"] == "HttpPort"

@@ -1,0 +1,515 @@
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mwl import dataset
+from mwl.config import (
+    OPTIONS,
+    Checked,
+    Config,
+    DictionaryEntry,
+    Modality,
+    Note,
+    WorklistsConfig,
+    check,
+    load,
+    of_folder,
+    require_worklist,
+)
+from mwl.config.orthanc import KNOWN_ORTHANC_OPTIONS
+from mwl.errors import ConfigError
+
+
+def checked(folder: Path, content: object, **environ: str) -> Checked:
+    file = folder / "mwl.json"
+    text = content if isinstance(content, str) else json.dumps(content, indent=1)
+    file.write_text(text, encoding="utf-8")
+    return check([file], environ)
+
+
+def config_of(folder: Path, content: object, **environ: str) -> Config:
+    result = checked(folder, content, **environ)
+    assert result.errors == []
+    assert result.loaded is not None
+    return result.loaded.config
+
+
+def the_error(folder: Path, content: object) -> ConfigError:
+    (error,) = checked(folder, content).errors
+    return error
+
+
+def the_note(folder: Path, content: object) -> Note:
+    (note,) = checked(folder, content).notes
+    return note
+
+
+ORTHANC_DEFAULTS: Mapping[str, Any] = {
+    "dicom_server_enabled": True,
+    "dicom_ae_title": "ORTHANC",
+    "dicom_port": 4242,
+    "dicom_check_called_ae_title": False,
+    "strict_ae_comparison": False,
+    "dicom_check_modality_host": False,
+    "dicom_always_allow_echo": True,
+    "dicom_always_allow_store": True,
+    "dicom_always_allow_find": False,
+    "dicom_always_allow_find_worklist": False,
+    "dicom_always_allow_get": False,
+    "dicom_always_allow_move": False,
+    "modalities": (),
+    "default_encoding": "Latin1",
+    "case_sensitive_person_names": False,
+    "dicom_scp_timeout_s": 30,
+    "maximum_pdu_length": 16384,
+    "deidentify_logs": True,
+    "dictionary": (),
+}
+
+
+def test_without_a_file_every_option_has_orthancs_default() -> None:
+    config = load([], {}).config
+    assert {name: getattr(config, name) for name in ORTHANC_DEFAULTS} == ORTHANC_DEFAULTS
+    assert config.worklists == WorklistsConfig(
+        enable=False,
+        database=Path("worklists"),
+        filter_issuer_ae_title="off",
+        limit_answers=0,
+        compatibility="standard",
+        folder_per_called_ae_title=False,
+        watch="auto",
+    )
+
+
+def test_every_field_has_one_option_and_every_option_a_field() -> None:
+    top = {option.field for option in OPTIONS if not option.section}
+    in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
+    fields = {field.name for field in dataclasses.fields(Config)}
+    assert top == fields - {"worklists", "loopback_may_query"}
+    assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
+    assert len({option.name for option in OPTIONS}) == len(OPTIONS)
+
+
+def test_no_option_is_both_read_and_read_past() -> None:
+    assert not KNOWN_ORTHANC_OPTIONS & {option.key for option in OPTIONS if not option.section}
+
+
+def test_the_encodings_are_those_that_can_be_read() -> None:
+    (option,) = (option for option in OPTIONS if option.name == "DefaultEncoding")
+    assert {value for value, _ in option.choices} == set(dataset.ENCODINGS)
+
+
+def test_values_of_every_kind_are_read(tmp_path: Path) -> None:
+    config = config_of(
+        tmp_path,
+        {
+            "DicomAet": " MWL ",
+            "DicomPort": 104,
+            "DicomHost": "::1",
+            "StrictAetComparison": True,
+            "DefaultEncoding": "Utf8",
+            "DicomScpTimeout": 0,
+            "MaximumPduLength": 131072.0,
+            "Worklists": {
+                "Enable": True,
+                "Database": "wl",
+                "FilterIssuerAet": "force",
+                "LimitAnswers": 10,
+                "Compatibility": "orthanc",
+                "FolderPerCalledAet": True,
+                "Watch": "scan",
+            },
+        },
+    )
+    assert config.dicom_ae_title == "MWL"
+    assert config.dicom_port == 104
+    assert config.dicom_host == "::1"
+    assert config.strict_ae_comparison
+    assert config.default_encoding == "Utf8"
+    assert config.dicom_scp_timeout_s == 0
+    assert config.maximum_pdu_length == 131072
+    assert config.worklists == WorklistsConfig(
+        enable=True,
+        database=tmp_path / "wl",
+        filter_issuer_ae_title="force",
+        limit_answers=10,
+        compatibility="orthanc",
+        folder_per_called_ae_title=True,
+        watch="scan",
+    )
+
+
+@pytest.mark.parametrize(("value", "meaning"), [(False, "off"), (True, "fill"), ("force", "force")])
+def test_filter_issuer_aet_is_off_fills_or_forces(
+    tmp_path: Path, value: object, meaning: str
+) -> None:
+    config = config_of(tmp_path, {"Worklists": {"FilterIssuerAet": value}})
+    assert config.worklists.filter_issuer_ae_title == meaning
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"), [("/srv/wl", "/srv/wl"), ("../wl", "../wl"), (None, "worklists")]
+)
+def test_a_relative_path_starts_at_the_folder_of_its_file(
+    tmp_path: Path, database: str | None, expected: str
+) -> None:
+    section = {"Enable": True} | ({"Database": database} if database else {})
+    config = config_of(tmp_path, {"Worklists": section})
+    assert config.worklists.database == tmp_path / expected
+
+
+def test_modality_worklists_and_directory_are_other_names(tmp_path: Path) -> None:
+    content = {"ModalityWorklists": {"Enable": True, "Directory": "/srv/wl", "LimitAnswers": 3}}
+    result = checked(tmp_path, content)
+    assert result.notes == []
+    assert result.loaded is not None
+    assert result.loaded.config.worklists.database == Path("/srv/wl")
+    assert result.loaded.config.worklists.limit_answers == 3
+    assert result.loaded.origins["Worklists.Database"].line == 4
+
+
+def test_a_section_under_both_its_names_is_an_error(tmp_path: Path) -> None:
+    error = the_error(tmp_path, '{"Worklists": {},\n"ModalityWorklists": {}}')
+    assert (error.option, error.line) == ("ModalityWorklists", 2)
+    assert "mwl.json:1" in error.message
+
+
+def test_an_option_under_both_its_names_is_an_error(tmp_path: Path) -> None:
+    error = the_error(tmp_path, '{"Worklists": {"Database": "a",\n"Directory": "b"}}')
+    assert (error.option, error.line) == ("Directory", 2)
+
+
+def test_both_forms_of_modalities_are_read(tmp_path: Path) -> None:
+    content = {
+        "DicomModalities": {
+            "ct1": ["CT1 ", "10.0.0.7", 104],
+            "mr1": ["MR1", "10.0.0.8", "11112", "Generic"],
+            "us1": {
+                "AET": "US1",
+                "Host": "us1",
+                "Port": "104",
+                "Manufacturer": "GE",
+                "AllowEcho": False,
+                "AllowFindWorklist": False,
+                "AllowStore": True,
+            },
+            "xa1": {"AET": "XA1", "Host": "10.0.0.9", "Port": 104},
+        }
+    }
+    assert config_of(tmp_path, content).modalities == (
+        Modality(name="ct1", ae_title="CT1", host="10.0.0.7", port=104),
+        Modality(name="mr1", ae_title="MR1", host="10.0.0.8", port=11112),
+        Modality(
+            name="us1",
+            ae_title="US1",
+            host="us1",
+            port=104,
+            allow_echo=False,
+            allow_find_worklist=False,
+        ),
+        Modality(name="xa1", ae_title="XA1", host="10.0.0.9", port=104),
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "option"),
+    [
+        (["CT1", "host"], "a"),
+        (["CT1", "host", 104, "Generic", "more"], "a"),
+        (["CT1", "host", 104, 5], "a"),
+        (["", "host", 104], "a.AET"),
+        (["SEVENTEEN_LETTERS", "host", 104], "a.AET"),
+        (["BACK\\SLASH", "host", 104], "a.AET"),
+        (["ÄÖÜ", "host", 104], "a.AET"),
+        ([5, "host", 104], "a.AET"),
+        (["CT1", "", 104], "a.Host"),
+        (["CT1", 5, 104], "a.Host"),
+        (["CT1", "host", 0], "a.Port"),
+        (["CT1", "host", 65536], "a.Port"),
+        (["CT1", "host", "ssh"], "a.Port"),
+        (["CT1", "host", True], "a.Port"),
+        ({"AET": "CT1", "Port": 104}, "a"),
+        ({"AET": "CT1", "Host": "host", "Port": 104, "AllowEcho": "yes"}, "a.AllowEcho"),
+        ("CT1", "a"),
+        (None, "a"),
+    ],
+)
+def test_a_modality_that_cannot_be_used_is_an_error(
+    tmp_path: Path, entry: object, option: str
+) -> None:
+    error = the_error(tmp_path, {"DicomModalities": {"a": entry}})
+    assert error.option == f"DicomModalities.{option}"
+    assert error.line == (3 if "." not in option or isinstance(entry, list) else 7)
+
+
+def test_dictionary_entries_are_read(tmp_path: Path) -> None:
+    content = {
+        "Dictionary": {
+            "0014,1020": ["DA", "ValidationExpiryDate", 1, 1],
+            "00e110c2": ["UI", "Multi Modality Name", 1, 0, "ELSCINT1"],
+            "2001,5f": ["SQ", "StackSequence"],
+        }
+    }
+    assert config_of(tmp_path, content).dictionary == (
+        DictionaryEntry(tag=0x00141020, vr="DA", name="ValidationExpiryDate"),
+        DictionaryEntry(
+            tag=0x00E110C2,
+            vr="UI",
+            name="Multi Modality Name",
+            maximum=0,
+            private_creator="ELSCINT1",
+        ),
+        DictionaryEntry(tag=0x2001005F, vr="SQ", name="StackSequence"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "entry"),
+    [
+        ("PatientName", ["PN", "x"]),
+        ("0009,1001", ["XX", "x"]),
+        ("0009,1001", ["LO"]),
+        ("0009,1001", "LO"),
+        ("0009,1001", ["LO", "x", "1"]),
+        ("0009,1001", ["LO", "x", 0]),
+        ("0009,1001", ["LO", "x", 1, -1]),
+        ("0009,1001", ["LO", "x", 1, 1, 5]),
+        ("0009,1001", ["LO", "x", 1, 1, "creator", "more"]),
+    ],
+)
+def test_a_dictionary_entry_that_cannot_be_used_is_an_error(
+    tmp_path: Path, tag: str, entry: object
+) -> None:
+    error = the_error(tmp_path, {"Dictionary": {tag: entry}})
+    assert (error.option, error.line) == (f"Dictionary.{tag}", 3)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("Name", 5, "text"),
+        ("DicomAet", "SEVENTEEN_LETTERS", "1 to 16 ASCII characters, no backslash, not only"),
+        ("DicomAet", "   ", "1 to 16 ASCII"),
+        ("DicomPort", "104", "a whole number from 0 to 65535"),
+        ("DicomPort", 65536, "a whole number from 0 to 65535"),
+        ("DicomPort", -1, "a whole number"),
+        ("DicomPort", 1.5, "a whole number"),
+        ("DicomPort", True, "a whole number"),
+        ("DicomPort", None, "a whole number"),
+        ("DicomServerEnabled", 1, "true or false"),
+        ("DicomServerEnabled", "true", "true or false"),
+        ("DefaultEncoding", "latin1", '"Ascii" or "Utf8" or "Latin1"'),
+        ("DicomScpTimeout", -1, "a whole number from 0 to 86400 seconds"),
+        ("MaximumPduLength", 4095, "a whole number from 4096 to 131072 bytes"),
+        ("MaximumPduLength", 131073, "a whole number from 4096 to 131072 bytes"),
+        ("DicomModalities", [], "an object"),
+        ("Dictionary", [], "an object"),
+        ("Worklists.Enable", "yes", "true or false"),
+        ("Worklists.Database", "", "the path of a folder"),
+        ("Worklists.Database", "a\0b", "the path of a folder"),
+        ("Worklists.FilterIssuerAet", "fill", 'false or true or "force"'),
+        ("Worklists.FilterIssuerAet", 1, 'false or true or "force"'),
+        ("Worklists.Compatibility", "Standard", '"standard" or "orthanc"'),
+        ("Worklists.Watch", True, '"auto" or "inotify" or "scan"'),
+    ],
+)
+def test_a_wrong_value_is_an_error_with_file_line_option_and_what_is_allowed(
+    tmp_path: Path, option: str, value: object, allowed: str
+) -> None:
+    section, _, key = option.rpartition(".")
+    error = the_error(tmp_path, {section: {key: value}} if section else {key: value})
+    assert error.file == str(tmp_path / "mwl.json")
+    assert error.line == (3 if section else 2)
+    assert error.option == option
+    assert f"allowed is {allowed}" in error.message
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+def test_a_number_that_is_none_is_an_error(tmp_path: Path, number: str) -> None:
+    error = the_error(tmp_path, f'{{"DicomPort": {number}}}')
+    assert error.option == "DicomPort"
+
+
+def test_a_section_that_is_not_an_object_is_an_error(tmp_path: Path) -> None:
+    assert the_error(tmp_path, {"Worklists": True}).option == "Worklists"
+
+
+def test_all_errors_of_a_file_are_found_at_once(tmp_path: Path) -> None:
+    content = {"DicomPort": "x", "MaximumPduLength": 1, "Worklists": {"Watch": 5}}
+    result = checked(tmp_path, content)
+    assert [error.option for error in result.errors] == [
+        "DicomPort",
+        "MaximumPduLength",
+        "Worklists.Watch",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        load([tmp_path / "mwl.json"], {})
+    assert caught.value.option == "DicomPort"
+    assert [note.split(": ")[1] for note in caught.value.__notes__] == [
+        "MaximumPduLength",
+        "Worklists.Watch",
+    ]
+
+
+def test_a_long_wrong_value_is_cut_in_the_message(tmp_path: Path) -> None:
+    assert len(the_error(tmp_path, {"DicomPort": "x" * 1000}).message) < 150
+
+
+def test_a_variable_that_is_not_set_is_an_error_with_its_name_and_line(tmp_path: Path) -> None:
+    error = the_error(tmp_path, '{\n"DicomPort": "${MWL_PORT}"}')
+    assert (error.line, error.option) == (2, "DicomPort")
+    assert "MWL_PORT" in error.message
+    assert config_of(tmp_path, '{"DicomPort": ${MWL_PORT}}', MWL_PORT="104").dicom_port == 104
+
+
+def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: Path) -> None:
+    notes = checked(tmp_path, {"PostgreSQL": {"Password": "${NOT_SET}"}}).notes
+    assert {note.kind for note in notes} == {"ignored"}
+
+
+@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"])
+def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
+    note = the_note(tmp_path, {option: {"Anything": [1, None]}})
+    assert (note.kind, note.option, note.line) == ("ignored", option, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "likely"),
+    [
+        ("DicomAEt", "DicomAet"),
+        ("dicomport", "DicomPort"),
+        ("DicomModalites", "DicomModalities"),
+        ("Worklist", "Worklists"),
+        ("StrictAETComparison", "StrictAetComparison"),
+        ("DicomAlwaysAllowFindWorklists", "DicomAlwaysAllowFindWorklist"),
+    ],
+)
+def test_a_misspelt_option_is_a_warning_with_the_likely_name(
+    tmp_path: Path, option: str, likely: str
+) -> None:
+    note = the_note(tmp_path, {option: {}})
+    assert (note.kind, note.option, note.line) == ("warning", option, 2)
+    assert note.hint == f"did you mean {likely}?"
+
+
+def test_a_name_that_is_like_no_option_is_ignored(tmp_path: Path) -> None:
+    assert the_note(tmp_path, {"MyOwnPlugin": {}}).kind == "ignored"
+
+
+def test_an_unknown_name_in_the_worklists_section_is_a_warning(tmp_path: Path) -> None:
+    note = the_note(tmp_path, {"ModalityWorklists": {"Databse": "x"}})
+    assert (note.kind, note.option, note.line) == ("warning", "ModalityWorklists.Databse", 3)
+    assert note.hint == "did you mean Database?"
+    note = the_note(tmp_path, {"Worklists": {"Colour": "x"}})
+    assert note.kind == "warning"
+    assert note.hint is not None
+    assert "LimitAnswers" in note.hint
+
+
+def test_other_options_of_orthancs_worklist_plugin_are_ignored(tmp_path: Path) -> None:
+    content = {"Worklists": {"DeleteWorklistsOnStableStudy": True, "HousekeepingInterval": 60}}
+    assert [note.kind for note in checked(tmp_path, content).notes] == ["ignored", "ignored"]
+
+
+def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path: Path) -> None:
+    entry = {"AET": "A", "Host": "h", "Port": 1, "Timeout": 5, "AllowFindWorklists": True}
+    timeout, misspelt = checked(tmp_path, {"DicomModalities": {"a": entry}}).notes
+    assert (timeout.kind, timeout.option) == ("ignored", "DicomModalities.a.Timeout")
+    assert (misspelt.kind, misspelt.hint) == ("warning", "did you mean AllowFindWorklist?")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"DicomTlsEnabled": True},
+        {"DicomModalitiesInDatabase": True},
+        {"Worklists": {"SaveInOrthancDatabase": True}},
+    ],
+)
+def test_what_a_site_may_rely_on_and_is_not_done_is_a_warning(
+    tmp_path: Path, content: Mapping[str, Any]
+) -> None:
+    assert the_note(tmp_path, content).kind == "warning"
+    off = json.loads(json.dumps(content).replace("true", "false"))
+    assert checked(tmp_path, off).notes == []
+
+
+def test_a_host_that_can_never_be_equal_is_a_warning_when_hosts_are_checked(
+    tmp_path: Path,
+) -> None:
+    content = {
+        "DicomCheckModalityHost": True,
+        "DicomModalities": {"a": ["A", "scanner", 104], "b": ["B", "10.0.0.7", 104]},
+    }
+    note = the_note(tmp_path, content)
+    assert (note.kind, note.option) == ("warning", "DicomModalities.a")
+    assert checked(tmp_path, content | {"DicomCheckModalityHost": False}).notes == []
+
+
+def test_an_option_given_twice_in_a_file_is_a_warning(tmp_path: Path) -> None:
+    note = the_note(tmp_path, '{"DicomPort": 1,\n"DicomPort": 2}')
+    assert (note.kind, note.option, note.line) == ("warning", "DicomPort", 2)
+    assert note.describe().startswith(f"{tmp_path / 'mwl.json'}:2: DicomPort: ")
+
+
+def test_a_worklist_that_is_not_enabled_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    for content, line in (({}, None), ({"Worklists": {"Enable": False}}, 3)):
+        result = checked(tmp_path, content)
+        assert result.notes == []
+        assert result.loaded is not None
+        with pytest.raises(ConfigError) as caught:
+            require_worklist(result.loaded)
+        assert (caught.value.option, caught.value.line) == ("Worklists.Enable", line)
+        assert '"Enable": true' in (caught.value.hint or "")
+
+
+def test_a_server_that_is_not_enabled_is_refused(tmp_path: Path) -> None:
+    content = {"DicomServerEnabled": False, "Worklists": {"Enable": True}}
+    result = checked(tmp_path, content)
+    assert result.loaded is not None
+    with pytest.raises(ConfigError, match="DicomServerEnabled"):
+        require_worklist(result.loaded)
+
+
+def test_an_enabled_worklist_is_not_refused(tmp_path: Path) -> None:
+    result = checked(tmp_path, {"Worklists": {"Enable": True}})
+    assert result.loaded is not None
+    require_worklist(result.loaded)
+
+
+def test_a_folder_is_served_to_the_loopback_without_a_file() -> None:
+    config = of_folder(Path("/srv/wl"))
+    assert config.loopback_may_query
+    assert config.dicom_host == "127.0.0.1"
+    assert config.worklists.enable
+    assert config.worklists.database == Path("/srv/wl")
+    assert not load([], {}).config.loopback_may_query
+
+
+def test_one_open_service_opens_the_first_stage(tmp_path: Path) -> None:
+    names = ["Store", "Find", "Get", "Move"]
+    shut: dict[str, bool] = {f"DicomAlwaysAllow{name}": False for name in names}
+    assert not config_of(tmp_path, shut).dicom_always_allow_other
+    for name in shut:
+        assert config_of(tmp_path, shut | {name: True}).dicom_always_allow_other
+
+
+def test_orthancs_own_configuration_file_loads_without_a_warning(tmp_path: Path) -> None:
+    text = """/* Orthanc */ {
+      "Name" : "MyOrthanc", "StorageDirectory" : "OrthancStorage", "Plugins" : [ ],
+      "HttpPort" : 8042, // REST
+      "DicomAet" : "ORTHANC", "DicomPort" : 4242, "DefaultEncoding" : "Latin1",
+      "RegisteredUsers" : { /* "alice" : "alicePassword" */ },
+      "DicomModalities" : { /* "sample" : [ "STORESCP", "127.0.0.1", 2000 ] */ },
+      "DicomAlwaysAllowStore" : true, "DicomScuTimeout" : 10, "JobsHistorySize" : 10,
+      "Dictionary" : { /* "0014,1020" : [ "DA", "ValidationExpiryDate", 1, 1 ] */ },
+      "Warnings" : { "W001_TagsBeingReadFromStorage" : true },
+      "Worklists" : { "Enable": true, "Database": "WorklistsDatabase", "LimitAnswers": 0 }
+    }"""
+    result = checked(tmp_path, text)
+    assert result.errors == []
+    assert {note.kind for note in result.notes} == {"ignored"}
