@@ -10,10 +10,12 @@ status 0124 with a comment at the second. It also tells the operator which line 
 would let the caller in.
 """
 
+import functools
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -74,6 +76,23 @@ class AccessPolicy:
     always_allow_other: bool = True
     modalities: tuple[KnownCaller, ...] = ()
     loopback_may_query: bool = False
+    _by_title: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_title: dict[str, list[KnownCaller]] = {}
+        for modality in self.modalities:
+            by_title.setdefault(self.fold(modality.ae_title), []).append(modality)
+        object.__setattr__(self, "_by_title", by_title)
+
+    def fold(self, ae_title: str) -> str:
+        """Give an AE title in the form in which equal ones are the same text."""
+        # PS3.5 Table 6.2-1: spaces around an AE title do not count.
+        title = ae_title.strip(" ")
+        return title if self.strict_ae_comparison else title.upper()
+
+    def entries(self, ae_title: str) -> Sequence[KnownCaller]:
+        """Give the known callers with an AE title. Cost: one look-up."""
+        return self._by_title.get(self.fold(ae_title), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +154,8 @@ def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
     Returns:
         None when the caller may associate.
     """
-    if policy.check_called_ae_title and not _same_title(
-        policy, caller.called_ae_title, policy.ae_title
+    if policy.check_called_ae_title and (
+        policy.fold(caller.called_ae_title) != policy.fold(policy.ae_title)
     ):
         return _wrong_called_ae_title(policy, caller)
     if (
@@ -146,7 +165,7 @@ def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
         or _is_trusted_loopback(policy, caller)
     ):
         return None
-    entries = _entries(policy, caller)
+    entries = policy.entries(caller.calling_ae_title)
     if not entries:
         return _unknown_caller(caller)
     if not _from_their_host(policy, caller, entries):
@@ -165,7 +184,7 @@ def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal
     """
     if _always_allowed(policy, operation) or _is_trusted_loopback(policy, caller):
         return None
-    entries = _entries(policy, caller)
+    entries = policy.entries(caller.calling_ae_title)
     if not entries:
         return _unknown_caller(caller)
     entries_here = _from_their_host(policy, caller, entries)
@@ -188,20 +207,6 @@ def _entry_allows(entry: KnownCaller, operation: Operation) -> bool:
     return entry.allow_echo if operation == "echo" else entry.allow_find_worklist
 
 
-def _same_title(policy: AccessPolicy, one: str, other: str) -> bool:
-    # PS3.5 Table 6.2-1: spaces around an AE title do not count.
-    one, other = one.strip(" "), other.strip(" ")
-    return one == other if policy.strict_ae_comparison else one.upper() == other.upper()
-
-
-def _entries(policy: AccessPolicy, caller: Caller) -> list[KnownCaller]:
-    return [
-        entry
-        for entry in policy.modalities
-        if _same_title(policy, entry.ae_title, caller.calling_ae_title)
-    ]
-
-
 def _from_their_host(
     policy: AccessPolicy, caller: Caller, entries: Sequence[KnownCaller]
 ) -> list[KnownCaller]:
@@ -211,6 +216,7 @@ def _from_their_host(
     return [entry for entry in entries if _canonical(entry.host) == host]
 
 
+@functools.lru_cache(maxsize=1024)
 def _canonical(host: str) -> str:
     """Give one spelling to each address; ::ffff:10.0.0.7 is 10.0.0.7 seen by an IPv6 socket."""
     try:
@@ -222,16 +228,23 @@ def _canonical(host: str) -> str:
 
 
 def _is_trusted_loopback(policy: AccessPolicy, caller: Caller) -> bool:
-    if not policy.loopback_may_query:
-        return False
+    return policy.loopback_may_query and _is_loopback(caller.host)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(_canonical(caller.host)).is_loopback
+        return ipaddress.ip_address(_canonical(host)).is_loopback
     except ValueError:
         return False
 
 
+# PS3.5 6.2, VR LO: no backslash, no control character; and no character set is announced.
+_not_in_comment = re.compile(r"[^\x20-\x5b\x5d-\x7e]")
+
+
 def _comment(text: str) -> str:
-    return text[:COMMENT_LIMIT]
+    return _not_in_comment.sub("?", text)[:COMMENT_LIMIT]
 
 
 def _entry_line(caller: Caller) -> str:

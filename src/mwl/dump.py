@@ -134,10 +134,14 @@ def _escaped(text: str, *, ascii_only: bool = False) -> str:
     return "".join(
         character
         if _is_harmless(character) and (not ascii_only or character.isascii())
-        # Bidirectional overrides and the like are far above one byte.
-        else (f"\\{ord(character):03o}" if ord(character) < 0x100 else f"\\u{ord(character):04x}")
+        else _escape(ord(character))
         for character in text
     )
+
+
+def _escape(code: int) -> str:
+    # Controls of a terminal are one byte; those of text direction and the like are far above.
+    return f"\\{code:03o}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _is_harmless(character: str) -> bool:

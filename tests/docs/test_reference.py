@@ -1,5 +1,7 @@
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,23 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_is_what_the_tables_say_now(fresh: Path, page: str) -> None:
     written = (REFERENCE / page).read_text(encoding="utf-8")
     assert written == (fresh / page).read_text(encoding="utf-8"), "run scripts/generate-docs"
+
+
+def emitted() -> Iterator[str]:
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="emit" | "enabled") | ast.Name(id="emit" | "enabled"),
+                    args=[ast.Constant(value=str(event)), *_],
+                ):
+                    yield event
+                case _:
+                    pass
+
+
+def test_every_event_that_the_source_names_is_in_the_table() -> None:
+    assert set(emitted()) <= set(EVENTS)
 
 
 def test_every_option_and_event_has_its_place(fresh: Path) -> None:

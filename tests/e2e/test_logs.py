@@ -1,5 +1,6 @@
 """What the log tells, and that it tells nothing about patients unless it is asked to."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -20,8 +21,7 @@ PATIENT_DATA = [
 
 
 def odd_patient() -> Dataset:
-    item = Dataset()
-    item.update(FIVE_ITEMS["p1.wl"])
+    item = copy.deepcopy(FIVE_ITEMS["p1.wl"])
     item.PatientID = "PATIENT-ID-4711"
     item.PatientBirthDate = "19310509"
     return item

@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from support.folder import content, parse
+from support.folder import bytes_of, content, parse
 
 from mwl.catalog import Catalog
 from mwl.errors import StoreError
@@ -191,7 +191,7 @@ class FolderMachine(RuleBasedStateMachine):
             if path.stat().st_ino in writing:
                 shown = self.catalog.sources.get(path.name)
                 if shown:
-                    expected[path.name] = shown[0].data
+                    expected[path.name] = bytes_of(shown[0])
             elif data.endswith(b">"):
                 expected[path.name] = data
         return expected
@@ -204,7 +204,7 @@ class FolderMachine(RuleBasedStateMachine):
             self.catalog.read(2)
         if self.store._watch is not None:
             self.store._watch.__class__ = Watch
-        assert {name: items[0].data for name, items in self.catalog.sources.items()} == before
+        assert {name: bytes_of(items[0]) for name, items in self.catalog.sources.items()} == before
         assert len(self.catalog) == len(list(self.catalog)) == len(before)
 
     @rule()

@@ -5,16 +5,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.items import item, items, policy, query
-from support.strategies import identifiers, worklists
 
 from mwl.index import Index
+from support.items import item, items, policy, query
+from support.queries import identifiers, worklists
 
 Values = Mapping[str, Any]
 
-POLICIES = st.builds(
-    policy, st.sampled_from(["standard", "orthanc"]), case_sensitive=st.booleans()
-)
+POLICIES = st.builds(policy, st.sampled_from(["standard", "orthanc"]), case_sensitive=st.booleans())
 
 
 @given(identifiers(), st.lists(worklists(), max_size=8), POLICIES, st.data())
@@ -52,8 +50,8 @@ def test_what_the_index_counts_is_what_explaining_counts(
         assert counted == explanation[criterion] == alone
 
 
-@given(st.lists(worklists(), max_size=8))
-def test_an_index_is_empty_again_once_all_is_removed(stored: list[Values]) -> None:
+@given(identifiers(), st.lists(worklists(), max_size=8))
+def test_an_index_is_empty_again_once_all_is_removed(asked: Values, stored: list[Values]) -> None:
     index = Index()
     kept = [item(values) for values in stored]
     for found in kept:
@@ -62,4 +60,4 @@ def test_an_index_is_empty_again_once_all_is_removed(stored: list[Values]) -> No
         index.remove(found)
     assert len(index) == 0
     assert not list(index)
-    assert index.is_empty
+    assert not index.candidates(query(asked))

@@ -9,12 +9,11 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support import oracle
-from support.items import elements, item, policy, query
-from support.strategies import identifiers, worklists
 
 from mwl.dataset import TRANSFER_SYNTAXES, decode
-from mwl.matching import Query
+from support import oracle
+from support.items import elements, item, policy, query
+from support.queries import identifiers, worklists
 
 Values = Mapping[str, Any]
 
@@ -66,7 +65,7 @@ def test_every_transfer_syntax_says_the_same(asked: Values, stored: Values) -> N
 
 @given(identifiers(), st.lists(worklists(), max_size=5))
 def test_an_explanation_counts_what_matches(asked: Values, stored: list[Values]) -> None:
-    compiled: Query = query(asked)
+    compiled = query(asked)
     found = [item(values) for values in stored]
     explanation = compiled.explain(found)
     assert explanation.looked_at == len(found)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mwl.dataset import ENCODINGS
+from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN, Element, encode
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem
 from mwl.store import Remove, Store, Upsert
 
 _BEGIN, _END = b"<", b">"
+_PATIENT_COMMENTS = 0x0010_4000
 _NOBODY = 65534
 
 
@@ -20,8 +21,17 @@ def content(text: str) -> bytes:
 
 
 def item(source: str, data: bytes, step: int = 0) -> WorklistItem:
-    """Make an item of any bytes."""
-    return WorklistItem(source, step, data, ENCODINGS["Ascii"], ("", "", "", source, step))
+    """Make an item that holds any bytes as its only element."""
+    element = Element(_PATIENT_COMMENTS, "LT", data + b" " * (len(data) % 2))
+    encoded = encode([element], EXPLICIT_VR_LITTLE_ENDIAN)
+    return WorklistItem(source, step, encoded, ENCODINGS["Ascii"], ("", "", "", source, step))
+
+
+def bytes_of(item: WorklistItem) -> bytes:
+    """Give back what `item` was made of."""
+    value = item.elements()[_PATIENT_COMMENTS].value
+    assert isinstance(value, bytes)
+    return value.rstrip(b" ")
 
 
 def parse(name: str, data: bytes) -> tuple[WorklistItem, ...]:
@@ -46,7 +56,7 @@ class Served:
             self.changes += 1
             match change:
                 case Upsert(source, items):
-                    self.files[source] = b"".join(item.data for item in items)
+                    self.files[source] = b"".join(map(bytes_of, items))
                 case Remove(source):
                     del self.files[source]
 

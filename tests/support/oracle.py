@@ -32,12 +32,17 @@ def is_universal(key: str, value: Any) -> bool:
     """C.2.2.2.3, and C.2.2.2.4 note 1 for every VR."""
     if isinstance(value, str):
         vr = dictionary_VR(key)
-        if vr == "PN" and not value.strip(" ^=*"):
-            return all(group.strip() in ("",) or stars(group) for group in bare_groups(value))
-        return not value.strip(" \\") or any(stars(part) for part in values(vr, value))
+        parts = values(vr, value)
+        if vr == "PN":
+            return not parts or any(is_open_name(part) for part in parts)
+        return not parts or any(stars(part) for part in parts)
     return not value or all(
         inner in CONTEXT or is_universal(inner, asked) for inner, asked in value[0].items()
     )
+
+
+def is_open_name(name: str) -> bool:
+    return all(not group or stars(group) for group in bare_groups(name))
 
 
 def stars(text: str) -> bool:
@@ -84,20 +89,27 @@ def matches_key(key: str, asked: Any, item: Values, case_sensitive: bool) -> boo
 
 
 def matches_value(vr: str, wanted: str, value: str, case_sensitive: bool) -> bool:
-    if vr == "PN":
-        return matches_name(wanted, value, case_sensitive)
-    if vr in ("DA", "TM"):
-        return matches_interval(vr, wanted, value)
-    if vr == "DT":
-        return matches_moment(wanted, value)
-    if vr in ("IS", "DS", "US", "FD"):
-        try:
-            return float(wanted) == float(value)
-        except ValueError:
-            return wanted == value
-    if vr in ("UI", "AS"):
-        return wanted == value
-    return glob(wanted, value)
+    match vr:
+        case "PN":
+            found = matches_name(wanted, value, case_sensitive)
+        case "DA" | "TM":
+            found = matches_interval(vr, wanted, value)
+        case "DT":
+            found = matches_moment(wanted, value)
+        case "IS" | "DS" | "US" | "FD":
+            found = number(wanted) == number(value)
+        case "UI" | "AS":
+            found = wanted == value
+        case _:
+            found = glob(wanted, value)
+    return found
+
+
+def number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def glob(pattern: str, text: str) -> bool:
@@ -129,9 +141,7 @@ def matches_name(wanted: str, value: str, case_sensitive: bool) -> bool:
     if len(groups) == 1:
         return any(matches_group(groups[0], group) for group in stored)
     stored += [""] * len(groups)
-    if all(not group or stars(group) for group in groups):
-        return True
-    return any(stored) and all(
+    return all(
         not group or stars(group) or matches_group(group, found)
         for group, found in zip(groups, stored, strict=False)
     )
@@ -208,7 +218,7 @@ def not_after(one: str, other: str) -> bool:
 
 
 def matches_moment(wanted: str, value: str) -> bool:
-    """C.2.2.2.5.3, for whole seconds: the sign of a range has a moment, or nothing, on each side."""
+    """C.2.2.2.5.3, for whole seconds. The sign of a range has a moment or nothing on each side."""
     places = [place for place, letter in enumerate(wanted) if letter == "-"]
     for place in places:
         start, end = wanted[:place], wanted[place + 1 :]

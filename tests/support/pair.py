@@ -23,9 +23,7 @@ def association_request(max_length: int = 16384) -> AssociateRequest:
             ProposedContext(WORKLIST_CONTEXT, MODALITY_WORKLIST_FIND, (EXPLICIT, IMPLICIT)),
             ProposedContext(VERIFICATION_CONTEXT, VERIFICATION, (IMPLICIT,)),
         ),
-        user_information=UserInformation(
-            max_length=max_length, implementation_class_uid="1.2.3.4"
-        ),
+        user_information=UserInformation(max_length=max_length, implementation_class_uid="1.2.3.4"),
     )
 
 
@@ -82,9 +80,8 @@ class Pair:
 
     def settle(self) -> None:
         """Move bytes both ways until nothing more is to be sent."""
-        moved = True
-        while moved:
-            moved = any([self._move(role) for role in Role])
+        while self._move(Role.REQUESTOR) or self._move(Role.ACCEPTOR):
+            pass
 
     def _move(self, sender: Role) -> bool:
         data = b"".join(self.side(sender).data_to_send())

@@ -1,5 +1,7 @@
 """Hypothesis strategies for PDUs, commands and packings of messages."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from mwl.wire.dimse import Command, CommandField
@@ -149,7 +151,7 @@ def cuts(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """Cut bytes into pieces, none of them empty."""
     places = draw(st.lists(st.integers(0, len(data)), max_size=12))
     edges = sorted({0, len(data), *places})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 @st.composite
@@ -170,5 +172,5 @@ def packings(draw: st.DrawFn, context_id: int, command: bytes, dataset: bytes) -
     edges = sorted({0, len(values), *draw(st.lists(st.integers(0, len(values)), max_size=6))})
     return b"".join(
         encode(PData(tuple(values[start:end])))
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
     )

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from mwl.access import (
@@ -189,6 +191,19 @@ def test_comments_fit_an_error_comment() -> None:
     ]
     for refusal in refusals:
         assert 0 < len(refused(refusal).comment) <= ERROR_COMMENT_LIMIT
+
+
+def test_comments_hold_only_what_an_error_comment_may_hold() -> None:
+    refusal = refused(allow(closed(), caller("A\\B\n\xe9"), "find worklist"))
+    assert refusal.comment.startswith("A?B?? is not")
+
+
+def test_a_policy_can_be_changed_and_compared() -> None:
+    changed = dataclasses.replace(closed(), modalities=(KnownCaller("b", "MR1", "h"),))
+    assert allow(changed, caller("MR1"), "find worklist") is None
+    assert allow(changed, caller("CT1"), "find worklist") is not None
+    assert changed != closed()
+    assert closed() == closed()
 
 
 def test_the_hint_is_json_whatever_the_caller_is_called() -> None:

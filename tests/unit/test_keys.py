@@ -1,6 +1,7 @@
 """Keys as findscu spells them."""
 
 import pytest
+
 from mwl.cli.keys import USUAL_KEYS, identifier_of
 from mwl.dataset import ENCODINGS, Element, character_set, values
 from mwl.errors import ConfigError

@@ -9,31 +9,29 @@ sections of its plugins.
 
 _CORE = """
     AcceptedSopClasses AcceptedTransferSyntaxes AllowFindSopClassesInStudy AuthenticationEnabled
-    BuiltinDecoderTranscoderOrder CheckRevisions ConcurrentJobs CorsAllowedOrigins
-    DatabaseServerIdentifier DefaultPrivateCreator DeidentifyLogsDicomVersion
-    DicomAssociationCloseDelay DicomDefaultRetrieveMethod DicomDictionary DicomEchoChecksFind
-    DicomLossyTranscodingQuality DicomParserCacheSize DicomParserMemoryCapacity
-    DicomParserThreadsCount DicomScpAssociationTimeout DicomScuPreferredTransferSyntax
-    DicomScuTimeout DicomThreadsCount DicomTlsCertificate DicomTlsCiphersAccepted
-    DicomTlsMinimumProtocolVersion DicomTlsPrivateKey DicomTlsRemoteCertificateRequired
-    DicomTlsTrustedCertificates ExecuteLuaEnabled ExternalDictionaries ExtraMainDicomTags
-    HttpBindAddresses HttpCompressionEnabled HttpDescribeErrors HttpPort HttpProxy
-    HttpRequestTimeout HttpServerEnabled HttpThreadsCount HttpTimeout HttpVerbose
-    HttpsCACertificates HttpsVerifyPeers IndexDirectory IngestTranscoding
+    BuiltinDecoderTranscoderOrder CheckRevisions ConcurrentJobs DatabaseServerIdentifier
+    DefaultPrivateCreator DeidentifyLogsDicomVersion DicomAssociationCloseDelay
+    DicomDefaultRetrieveMethod DicomEchoChecksFind DicomLossyTranscodingQuality
+    DicomParserCacheSize DicomParserMemoryCapacity DicomParserThreadsCount
+    DicomScuPreferredTransferSyntax DicomScuTimeout DicomThreadsCount DicomTlsCertificate
+    DicomTlsCiphersAccepted DicomTlsMinimumProtocolVersion DicomTlsPrivateKey
+    DicomTlsRemoteCertificateRequired DicomTlsTrustedCertificates ExecuteLuaEnabled
+    ExternalDictionaries ExtraMainDicomTags HttpBindAddresses HttpCompressionEnabled
+    HttpDescribeErrors HttpPort HttpProxy HttpRequestTimeout HttpsCACertificates HttpServerEnabled
+    HttpsVerifyPeers HttpThreadsCount HttpTimeout HttpVerbose IndexDirectory IngestTranscoding
     IngestTranscodingOfCompressed IngestTranscodingOfUncompressed JobsEngineThreadsCount
-    JobsHistorySize KeepAlive KeepAliveTimeout LimitFindInstances LimitFindResults
-    LimitInMemoryArchive LimitJobs LimitMainDicomTagsReconstructLevel LoadPrivateDictionary Locale
-    LogExportedResources LuaHeartBeatPeriod LuaScripts MainDicomTagsReconstructLevel MallocArenaMax
-    MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize MaximumStorageMode
-    MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled OrthancPeers
-    OrthancPeersInDatabase OverwriteInstances PatientLevelEnabled PatientsProtected Pkcs11 Plugins
-    QueryRetrieveSize ReadOnly RegisteredUsers RejectedSopClasses RejectSopClasses
-    RemoteAccessAllowed RestApiWriteToFileSystemEnabled SaveJobs SequentialDicomReaderThreadsCount
+    JobsHistorySize KeepAlive KeepAliveTimeout LimitFindInstances LimitFindResults LimitJobs
+    LoadPrivateDictionary Locale LogExportedResources LuaHeartBeatPeriod LuaScripts MallocArenaMax
+    MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize
+    MaximumStorageMode MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled
+    OrthancPeers OrthancPeersInDatabase OverwriteInstances Pkcs11 Plugins QueryRetrieveSize
+    ReadOnly RegisteredUsers RejectedSopClasses RejectSopClasses RemoteAccessAllowed
+    RestApiWriteToFileSystemEnabled SaveJobs SequentialDicomReaderThreadsCount
     SequentialDicomReaderWindowCapacity SslCertificate SslCiphersAccepted SslEnabled
     SslMinimumProtocolVersion SslTrustedClientCertificates SslVerifyPeers StableAge
     StorageAccessOnFind StorageCommitmentReportsSize StorageCompression StorageDirectory
     StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom StoreMD5ForAttachments
-    SyncStorageArea SynchronousCMove SynchronousZipStream TcpNoDelay TemporaryDirectory
+    SynchronousCMove SynchronousZipStream SyncStorageArea TcpNoDelay TemporaryDirectory
     TranscodeDicomProtocol TranscoderCacheSize TranscoderMemoryCapacity TranscoderThreadsCount
     UnknownSopClassAccepted UserContentType UserMetadata Warnings WebDavDeleteAllowed
     WebDavEnabled WebDavUploadAllowed ZipLoaderThreads

@@ -129,6 +129,12 @@ def _is_skipped(tag: int) -> bool:
     return tag & 0xFFFF == 0 or tag == _TRAILING_PADDING
 
 
+def _refuse_command_group(tag: int) -> None:
+    # Group 0000 is never in a data set, but zeros are what stands where nothing was written yet.
+    if tag < 0x00010000:
+        raise DatasetError("group 0000 in a data set", tag=tag)
+
+
 def _look_explicit(start: bytes, order: str) -> _Header:
     if len(start) < 8:
         raise DatasetError("data set ends inside an element")
@@ -136,6 +142,7 @@ def _look_explicit(start: bytes, order: str) -> _Header:
     tag = group << 16 | number
     if group == _DELIMITER_GROUP:  # it has no VR
         return tag, "", 0
+    _refuse_command_group(tag)
     vr = vr_bytes.decode("latin-1")
     if vr not in VRS:
         raise DatasetError("no known VR where one is expected", tag=tag)
@@ -149,6 +156,7 @@ def _look_implicit(start: bytes) -> _Header:
         raise DatasetError("data set ends inside an element")
     group, number, length = struct.unpack("<HHI", start)
     tag = group << 16 | number
+    _refuse_command_group(tag)
     vr = vr_of(tag)
     special = vr == "SQ" or length == _UNDEFINED or group == _DELIMITER_GROUP or _is_skipped(tag)
     return tag, vr, 0 if special else 8 + length

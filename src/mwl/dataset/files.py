@@ -37,9 +37,11 @@ def read_file(data: bytes) -> Elements:
     transfer_syntax = None
     if data[start : start + 2] == _META_GROUP:
         transfer_syntax, start = read_meta(data, start)
-    if start >= len(data):
-        raise DatasetError("file holds no data set", offset=start)
-    return decode(data, transfer_syntax or _sniff(data, start), start)
+    if start < len(data):
+        elements = decode(data, transfer_syntax or _sniff(data, start), start)
+        if elements:
+            return elements
+    raise DatasetError("file holds no data set", offset=start)
 
 
 def _sniff(data: bytes, start: int) -> str:

@@ -103,12 +103,14 @@ def to_json(elements: Elements, character_set: CharacterSet) -> dict[str, Any]:
 def _json_attribute(element: Element, text: CharacterSet) -> dict[str, Any]:
     _, vr, value = element
     attribute: dict[str, Any] = {"vr": vr}
+    if not value:
+        return attribute
     if isinstance(value, tuple):
         # PS3.5 7.5.3: an item may have a character set of its own.
         attribute["Value"] = [to_json(item, character_set(item, text)) for item in value]
-    elif vr in BYTE_VRS and value:
+    elif vr in BYTE_VRS:
         attribute["InlineBinary"] = base64.b64encode(value).decode("ascii")
-    elif value:
+    else:
         attribute["Value"] = [_json_value(one, vr) for one in values(element, text)]
     return attribute
 

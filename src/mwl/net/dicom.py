@@ -120,11 +120,15 @@ class Connections:
             return f"{MAXIMUM_ASSOCIATIONS_OF_HOST} associations are open from this host"
         return None
 
+    async def closed(self) -> None:
+        """Wait until no association is open."""
+        await self._all_closed.wait()
+
     async def close(self, grace_s: float = STOP_GRACE_S) -> None:
         """Let the open associations finish for `grace_s` seconds, then abort the rest."""
         try:
             async with asyncio.timeout(grace_s):
-                await self._all_closed.wait()
+                await self.closed()
         except TimeoutError:
             for connection in tuple(self._open):
                 connection.abort()

@@ -5,7 +5,8 @@ Bytes go in by `receive`, events come out of `next_event`; what the application 
 `mwl.wire.state`; this module does what its actions say. Nothing that a peer sends raises: bytes
 that break the rules put an A-ABORT into the outbox and give an event.
 
-What a message asks for is not known here, and neither is who may ask.
+What it tells and is told is in `mwl.wire.events`, and can be had from here too. What a message asks
+for is not known here, and neither is who may ask.
 
 Source: DICOM PS3.8 section 9.2; PS3.7 sections 6.3 and 9.3.
 """
@@ -13,16 +14,29 @@ Source: DICOM PS3.8 section 9.2; PS3.7 sections 6.3 and 9.3.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from types import MappingProxyType
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
 from mwl.wire.dimse import (
-    Command,
     MessageAssembler,
     frame_command,
     frame_dataset,
     frame_pending,
+)
+from mwl.wire.events import (
+    Aborted,
+    AssociationAccepted,
+    AssociationRejected,
+    AssociationRequested,
+    ConnectionLost,
+    Event,
+    Message,
+    MessageReceived,
+    Outgoing,
+    Released,
+    TimedOut,
+    Timer,
 )
 from mwl.wire.negotiation import NegotiatedContext, negotiated_contexts
 from mwl.wire.pdu import (
@@ -77,13 +91,6 @@ class Role(Enum):
     REQUESTOR = "requestor"
 
 
-class Timer(StrEnum):
-    """What ran out."""
-
-    ARTIM = "ARTIM"
-    IDLE = "idle"
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much and how long one association may take.
@@ -107,96 +114,6 @@ class Limits:
     max_message_bytes: int = 1024 * 1024
     max_command_bytes: int = 16 * 1024
 
-
-# -- events --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationRequested:
-    """Acceptor: the peer asks. Answer with an `AssociateAccept` or an `AssociateReject`."""
-
-    request: AssociateRequest
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationAccepted:
-    """Requestor: the peer has accepted; see `Association.contexts` for what can be used."""
-
-    accept: AssociateAccept
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationRejected:
-    """Requestor: the peer has rejected."""
-
-    reject: AssociateReject
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """A whole message has arrived; `dataset` is None when its command says that there is none."""
-
-    context: NegotiatedContext
-    command: Command
-    dataset: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """The association has ended in good order; the peer's request has been answered already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aborted:
-    """The association has ended at once.
-
-    `local` tells that this side aborted it because of `error`, which the peer caused; else the
-    peer did, for the source and reason it gave (PS3.8 Table 9-26).
-    """
-
-    local: bool
-    source: int
-    reason: int
-    error: RemoteProtocolError | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLost:
-    """The transport was closed during the association."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """A timer ran out: ARTIM before a request came, or the idle timer, after which we abort."""
-
-    which: Timer
-
-
-Event = (
-    AssociationRequested
-    | AssociationAccepted
-    | AssociationRejected
-    | MessageReceived
-    | Released
-    | Aborted
-    | ConnectionLost
-    | TimedOut
-)
-
-
-# -- what the application sends --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message to send; `dataset` is given exactly when `command.has_dataset` is true."""
-
-    context_id: int
-    command: Command
-    dataset: bytes | None = None
-
-
-Outgoing = AssociateRequest | AssociateAccept | AssociateReject | Message | ReleaseRequest | Abort
 
 _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
     {

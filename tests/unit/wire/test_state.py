@@ -16,7 +16,6 @@ from mwl.wire.state import (
 ESTABLISHED = (3, 5, 6, 7, 8, 9, 10, 11, 12)  # states with an association, or one being made
 
 # Row by row as read from the standard: in which states an event leads to which action.
-
 ROWS: dict[str, dict[str, tuple[int, ...]]] = {
     "Evt1": {"AE-1": (1,)},
     "Evt2": {"AE-2": (4,)},

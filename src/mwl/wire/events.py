@@ -1,0 +1,112 @@
+"""What an association tells its user, and what it is told.
+
+Frozen data and nothing else; `mwl.wire.association`, which also gives these names, says when.
+
+Source: DICOM PS3.8 section 7 (service primitives).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mwl.errors import RemoteProtocolError
+from mwl.wire.dimse import Command
+from mwl.wire.negotiation import NegotiatedContext
+from mwl.wire.pdu import (
+    Abort,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    ReleaseRequest,
+)
+
+
+class Timer(StrEnum):
+    """What ran out."""
+
+    ARTIM = "ARTIM"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRequested:
+    """Acceptor: the peer asks. Answer with an `AssociateAccept` or an `AssociateReject`."""
+
+    request: AssociateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationAccepted:
+    """Requestor: the peer has accepted; see `Association.contexts` for what can be used."""
+
+    accept: AssociateAccept
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRejected:
+    """Requestor: the peer has rejected."""
+
+    reject: AssociateReject
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A whole message has arrived; `dataset` is None when its command says that there is none."""
+
+    context: NegotiatedContext
+    command: Command
+    dataset: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The association has ended in good order; the peer's request has been answered already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """The association has ended at once.
+
+    `local` tells that this side aborted it because of `error`, which the peer caused; else the
+    peer did, for the source and reason it gave (PS3.8 Table 9-26).
+    """
+
+    local: bool
+    source: int
+    reason: int
+    error: RemoteProtocolError | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The transport was closed during the association."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A timer ran out: ARTIM before a request came, or the idle timer, after which we abort."""
+
+    which: Timer
+
+
+Event = (
+    AssociationRequested
+    | AssociationAccepted
+    | AssociationRejected
+    | MessageReceived
+    | Released
+    | Aborted
+    | ConnectionLost
+    | TimedOut
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to send; `dataset` is given exactly when `command.has_dataset` is true."""
+
+    context_id: int
+    command: Command
+    dataset: bytes | None = None
+
+
+Outgoing = AssociateRequest | AssociateAccept | AssociateReject | Message | ReleaseRequest | Abort

@@ -1,0 +1,355 @@
+"""Slow, cancelling, flooding, silent and lying peers, over real sockets of the loopback."""
+
+import asyncio
+import resource
+import socket
+
+import pytest
+
+from mwl.access import AccessPolicy, KnownCaller
+from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, encode
+from mwl.errors import PeerRefused
+from mwl.net import dicom
+from mwl.net.client import associate
+from mwl.wire.association import Limits
+from mwl.wire.dimse import (
+    Command,
+    CommandField,
+    Status,
+    decode_command,
+    frame_command,
+    frame_dataset,
+)
+from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
+from mwl.wire.pdu import (
+    AssociateRequest,
+    ProposedContext,
+    ReleaseRequest,
+    UserInformation,
+)
+from mwl.wire.pdu import encode as encode_pdu
+from support.items import elements, step
+from support.listener import Listening, RawPeer, listening
+from support.telemetry import captured_log
+from support.worklist import Site
+
+MANY = 10_000
+ASSOCIATE = encode_pdu(
+    AssociateRequest(
+        called_ae_title="MWL",
+        calling_ae_title="RAW",
+        contexts=(
+            ProposedContext(1, MODALITY_WORKLIST_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),
+            ProposedContext(3, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),
+        ),
+        user_information=UserInformation(max_length=16384, implementation_class_uid="1.2.3"),
+    )
+)
+EVERYTHING = encode(
+    elements({"PatientName": "", "AccessionNumber": ""}).values(), IMPLICIT_VR_LITTLE_ENDIAN
+)
+RELEASE = encode_pdu(ReleaseRequest())
+ASSOCIATE_AC, REJECT, DATA, RELEASE_RP, ABORT = 2, 3, 4, 6, 7
+
+
+def find_request(
+    message_id: int = 1, sop_class: str = MODALITY_WORKLIST_FIND, context_id: int = 1
+) -> bytes:
+    command = Command(
+        field=CommandField.C_FIND_RQ,
+        message_id=message_id,
+        affected_sop_class_uid=sop_class,
+        priority=0,
+        has_dataset=True,
+    )
+    return frame_command(context_id, command, 16384) + frame_dataset(context_id, EVERYTHING, 16384)
+
+
+def cancel_request(message_id: int = 1) -> bytes:
+    command = Command(field=CommandField.C_CANCEL_RQ, message_id_being_responded_to=message_id)
+    return frame_command(1, command, 16384)
+
+
+def echo_request(message_id: int) -> bytes:
+    command = Command(
+        field=CommandField.C_ECHO_RQ, message_id=message_id, affected_sop_class_uid=VERIFICATION
+    )
+    return frame_command(3, command, 16384)
+
+
+def site_with(count: int) -> Site:
+    site = Site()
+    for number in range(count):
+        site.put(
+            f"{number}.wl",
+            {
+                "AccessionNumber": str(number),
+                "PatientName": "NOBODY^" + "X" * 48,
+                **step(Modality="CT", ScheduledProcedureStepStartDate="20261123"),
+            },
+        )
+    for _ in site.worklist.see_every_change():
+        pass
+    return site
+
+
+@pytest.fixture(scope="module")
+def large_site() -> Site:
+    return site_with(MANY)
+
+
+async def associated(server: Listening) -> RawPeer:
+    peer = await RawPeer.connect(server.port)
+    await peer.say(ASSOCIATE)
+    kind, _ = await peer.hear()
+    assert kind == ASSOCIATE_AC
+    return peer
+
+
+async def hear_status(peer: RawPeer) -> tuple[int, Command]:
+    """Skip Pending responses and their data sets; give their number and the final command."""
+    pending = 0
+    while True:
+        kind, body = await peer.hear()
+        assert kind == DATA
+        if not body[5] & 1:
+            continue
+        command = decode_command(body[6:])
+        if command.status != Status.PENDING:
+            return pending, command
+        pending += 1
+
+
+async def test_a_cancel_stops_a_query_in_the_middle_of_its_answers(large_site: Site) -> None:
+    async with listening(large_site) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        await peer.hear()
+        await peer.say(cancel_request())
+        pending, final = await hear_status(peer)
+        assert final.status == Status.CANCEL
+        assert not final.has_dataset
+        assert pending < MANY
+        await peer.say(find_request(2))
+        pending, final = await hear_status(peer)
+        assert (pending, final.status) == (MANY, Status.SUCCESS)
+        await peer.close()
+
+
+async def test_a_cancel_that_comes_too_late_has_no_effect() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        assert (await hear_status(peer))[1].status == Status.SUCCESS
+        await peer.say(cancel_request() + echo_request(2))
+        assert (await hear_status(peer))[1].field == CommandField.C_ECHO_RSP
+        await peer.close()
+
+
+async def test_a_cancel_reaches_a_query_that_still_waits(large_site: Site) -> None:
+    async with listening(large_site) as server:
+        peer = await associated(server)
+        await peer.say(find_request(1) + find_request(2) + cancel_request(2))
+        finals = [(await hear_status(peer))[1] for _ in range(2)]
+        assert {(final.message_id_being_responded_to, final.status) for final in finals} == {
+            (1, Status.SUCCESS),
+            (2, Status.CANCEL),
+        }
+        await peer.close()
+
+
+async def test_others_are_served_while_one_does_not_read_and_memory_stays_bounded(
+    large_site: Site,
+) -> None:
+    async with listening(large_site) as server:
+        slow = await associated(server)
+        await slow.say(find_request())
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(20):
+            async with associate(server.peer(), [VERIFICATION]) as association:
+                assert (await association.echo()).command.status == Status.SUCCESS
+        stuck = [await associated(server) for _ in range(10)]
+        for peer in stuck:
+            await peer.say(find_request())
+        async with associate(server.peer(), [MODALITY_WORKLIST_FIND]) as association:
+            async for response in association.find(elements({"AccessionNumber": "77"})):
+                assert response.command.status in (Status.PENDING, Status.SUCCESS)
+        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown_kib < 32 * 1024
+        pending, final = await hear_status(slow)
+        assert (pending, final.status) == (MANY, Status.SUCCESS)
+        for peer in (slow, *stuck):
+            await peer.close()
+
+
+async def test_requests_that_come_ahead_are_answered_in_turn() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        await peer.say(b"".join(find_request(number) for number in range(1, 6)) + echo_request(6))
+        answered = [(await hear_status(peer))[1].message_id_being_responded_to for _ in range(6)]
+        assert answered == [1, 2, 3, 4, 5, 6]
+        await peer.close()
+
+
+async def test_a_peer_that_floods_requests_is_aborted(large_site: Site) -> None:
+    async with listening(large_site, limits=Limits(artim_timeout_s=0.1)) as server:
+        peer = await associated(server)
+        await peer.say(b"".join(find_request(number + 1) for number in range(100)))
+        rest = await peer.hear_end()
+        assert rest.endswith(b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00")
+        await peer.close()
+
+
+async def test_a_find_of_another_sop_class_is_answered_0122() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        await peer.say(find_request(1, "1.2.840.10008.5.1.4.1.2.2.1"))
+        assert (await hear_status(peer))[1].status == Status.SOP_CLASS_NOT_SUPPORTED
+        await peer.say(find_request(2, MODALITY_WORKLIST_FIND, context_id=3))
+        assert (await hear_status(peer))[1].status == Status.SOP_CLASS_NOT_SUPPORTED
+        await peer.close()
+
+
+async def test_an_operation_that_is_not_served_is_answered_0211() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        command = Command(
+            field=CommandField.N_DELETE_RQ,
+            message_id=9,
+            requested_sop_class_uid=MODALITY_WORKLIST_FIND,
+        )
+        await peer.say(frame_command(1, command, 16384))
+        final = (await hear_status(peer))[1]
+        assert final.status == Status.UNRECOGNIZED_OPERATION
+        assert final.field == CommandField.N_DELETE_RSP
+        await peer.close()
+
+
+async def test_a_peer_that_asks_for_nothing_is_closed_when_artim_ends() -> None:
+    async with listening(site_with(1), limits=Limits(artim_timeout_s=0.05)) as server:
+        peer = await RawPeer.connect(server.port)
+        assert await peer.hear_end() == b""
+        await peer.close()
+
+
+async def test_an_idle_association_is_aborted() -> None:
+    limits = Limits(idle_timeout_s=0.05, artim_timeout_s=0.05)
+    async with listening(site_with(1), limits=limits) as server:
+        with captured_log() as log:
+            peer = await associated(server)
+            assert (await peer.hear())[0] == ABORT
+            assert await peer.hear_end() == b""
+            await server.connections.closed()
+        (event,) = log.events("association")
+        assert event["outcome"] == "timed out: idle"
+        await peer.close()
+
+
+async def test_a_peer_that_never_reads_its_answers_is_dropped(large_site: Site) -> None:
+    limits = Limits(idle_timeout_s=0.2, artim_timeout_s=0.1)
+    async with listening(large_site, limits=limits) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        async with asyncio.timeout(10):
+            await server.connections.closed()
+        await peer.close()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
+        b"\x01\x00\xff\xff\xff\xff" + bytes(100),
+        b"\x04\x00\x00\x00\x00\x0a" + bytes(10),
+        ASSOCIATE[:60] + bytes(200),
+    ],
+    ids=["http", "tls", "4 GiB announced", "data first", "broken request"],
+)
+async def test_bytes_that_are_no_association_are_answered_with_an_abort(garbage: bytes) -> None:
+    async with listening(site_with(1)) as server:
+        peer = await RawPeer.connect(server.port)
+        await peer.say(garbage)
+        assert (await peer.hear())[0] == ABORT
+        await peer.close()
+        async with asyncio.timeout(5):
+            await server.connections.closed()
+        async with associate(server.peer(), [VERIFICATION]) as association:
+            assert (await association.echo()).command.status == Status.SUCCESS
+
+
+async def test_half_a_query_and_a_cut_line_leave_nothing_behind() -> None:
+    async with listening(site_with(1)) as server:
+        for cut in range(1, len(find_request()), 17):
+            peer = await associated(server)
+            await peer.say(find_request()[:cut])
+            await peer.close()
+        async with asyncio.timeout(5):
+            await server.connections.closed()
+
+
+async def test_a_message_too_long_is_refused_with_an_abort() -> None:
+    async with listening(site_with(1), limits=Limits(max_message_bytes=1000)) as server:
+        peer = await associated(server)
+        await peer.say(find_request()[: -len(frame_dataset(1, EVERYTHING, 16384))])
+        await peer.say(frame_dataset(1, bytes(2000), 16384))
+        assert (await peer.hear())[0] == ABORT
+        await peer.close()
+
+
+async def test_an_association_too_many_is_rejected_for_now_with_a_line_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dicom, "MAXIMUM_ASSOCIATIONS_OF_HOST", 2)
+    async with listening(site_with(1)) as server:
+        first, second = await associated(server), await associated(server)
+        with captured_log() as log, pytest.raises(PeerRefused, match="for now: local limit"):
+            async with associate(server.peer(), [VERIFICATION]):
+                pass
+        (event,) = log.events("association_refused")
+        assert "2 associations are open from this host" in event["reason"]
+        await first.close()
+        await second.close()
+
+
+async def test_a_caller_that_may_not_query_gets_0124_and_the_log_says_what_to_write() -> None:
+    access = AccessPolicy(modalities=(KnownCaller("ct1", "CT1", "127.0.0.1"),))
+    async with listening(site_with(1), access=access) as server:
+        with captured_log() as log:
+            async with associate(server.peer("MR9"), [MODALITY_WORKLIST_FIND]) as association:
+                responses = [item async for item in association.find(elements({"PatientID": ""}))]
+        (final,) = responses
+        assert final.command.status == Status.NOT_AUTHORIZED
+        assert "MR9" in final.command.error_comment
+        (event,) = log.events("association_refused")
+        assert '"mr9": ["MR9", "127.0.0.1", 104]' in event["hint"]
+
+
+async def test_an_unknown_caller_is_rejected_where_nobody_is_always_allowed() -> None:
+    access = AccessPolicy(always_allow_echo=False, always_allow_other=False)
+    async with listening(site_with(1), access=access) as server:
+        with pytest.raises(PeerRefused, match="calling AE title not recognised"):
+            async with associate(server.peer(), [VERIFICATION]):
+                pass
+
+
+async def test_stopping_lets_open_associations_finish(large_site: Site) -> None:
+    async with listening(large_site) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        stopping = asyncio.ensure_future(server.connections.close(grace_s=20))  # noqa: TID251
+        pending, final = await hear_status(peer)
+        assert (pending, final.status) == (MANY, Status.SUCCESS)
+        await peer.say(RELEASE)
+        assert (await peer.hear())[0] == RELEASE_RP
+        await peer.close()
+        await stopping
+
+
+async def test_small_writes_are_not_held_back() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        (connection,) = server.connections._open
+        accepted = connection._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await peer.close()

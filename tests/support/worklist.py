@@ -1,0 +1,75 @@
+"""A worklist over a memory store, asked without a socket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mwl.catalog import Catalog
+from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
+from mwl.find import Outcome, Request, Rules, Worklist
+from mwl.matching import Policy
+from mwl.results import Variant
+from mwl.store.memory import MemoryStore
+from support import items
+
+VARIANT = Variant(IMPLICIT_VR_LITTLE_ENDIAN, context_id=1, max_length=0)
+
+
+def unframed(framed: bytes) -> bytes:
+    """Give the data set in P-DATA-TF PDUs of one fragment each (PS3.8 section 9.3.5)."""
+    data = bytearray()
+    while framed:
+        end = 6 + int.from_bytes(framed[2:6], "big")
+        data += framed[12:end]
+        framed = framed[end:]
+    return bytes(data)
+
+
+@dataclass
+class Asked:
+    """What came of one query."""
+
+    outcome: Outcome
+    answers: list[Elements]
+    pauses: int
+    batches: list[int] = field(default_factory=list)
+
+
+class Site:
+    """A store whose sources a test sets, and the worklist that answers from it."""
+
+    def __init__(self, policy: Policy | None = None, **rules: Any) -> None:
+        self.store = MemoryStore()
+        self.catalog = Catalog(self.store)
+        self.rules = Rules(policy or items.policy(), **rules)
+        self.worklist = Worklist(self.catalog, self.rules)
+
+    def put(self, source: str, values: Mapping[str, Any]) -> None:
+        """Let a file hold a data set."""
+        split = self.rules.policy.dialect.splits_steps
+        self.store.put(source, items.items(values, source, split_steps=split))
+
+    def ask(self, values: Mapping[str, Any], calling: str = "CT1") -> Asked:
+        """Send a query and take every answer."""
+        identifier = encode(items.elements(values).values(), IMPLICIT_VR_LITTLE_ENDIAN)
+        return self.ask_bytes(identifier, calling)
+
+    def ask_bytes(self, identifier: bytes, calling: str = "CT1") -> Asked:
+        """Send an identifier and take every answer."""
+        search = self.worklist.find(Request(identifier, calling, VARIANT))
+        answers: list[Elements] = []
+        batches: list[int] = []
+        pauses = 0
+        while True:
+            try:
+                batch = next(search)
+            except StopIteration as done:
+                return Asked(done.value, answers, pauses, batches)
+            pauses += not batch
+            batches += [len(batch)] if batch else []
+            answers += [decode(unframed(framed), IMPLICIT_VR_LITTLE_ENDIAN) for framed in batch]
+
+    def accessions(self, values: Mapping[str, Any], calling: str = "CT1") -> list[str]:
+        """Send a query and give the accession number of each answer, in order."""
+        asked = self.ask({**values, "AccessionNumber": values.get("AccessionNumber", "")}, calling)
+        return [bytes(answer[0x00080050].value).decode().strip() for answer in asked.answers]
