@@ -187,6 +187,8 @@ def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal
     entries = policy.entries(caller.calling_ae_title)
     if not entries:
         return _unknown_caller(caller)
+    # Deviation: with several entries of one AE title Orthanc checks no host when all of them allow
+    # the operation, which makes the check void.
     entries_here = _from_their_host(policy, caller, entries)
     if not entries_here:
         return _wrong_host(caller, entries)

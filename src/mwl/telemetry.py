@@ -230,12 +230,6 @@ class _Clock:
 _LABELS: Mapping[str, str] = {level.name: f"{level.name:<7}" for level in Level}
 
 
-@functools.lru_cache(maxsize=256)
-def _template(names: tuple[str, ...]) -> str:
-    """Give the line of an event with these fields, a `%s` for each value."""
-    return "%s %s %s" + "".join(f" {name.replace('%', '%%')}=%s" for name in names) + "\n"
-
-
 class _TextRenderer:
     """Structlog processor: `TIME LEVEL event key=value ...`."""
 
@@ -243,23 +237,19 @@ class _TextRenderer:
         self._clock = clock
 
     def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
-        event = fields.pop("event")
-        if None in fields.values():
-            fields = {name: value for name, value in fields.items() if value is not None}
-        texts = [self._clock(), _LABELS[level], event]
+        parts = [self._clock(), _LABELS[level], fields.pop("event")]
         # The usual types without a call: one line is written for each query.
-        for value in fields.values():
+        for name, value in fields.items():
             kind = type(value)
-            texts.append(
-                _quote(value)
-                if kind is str
-                else value
-                if kind is int
-                else f"{value:.3f}"
-                if kind is float
-                else _text_of(value)
-            )
-        return _template(tuple(fields)) % tuple(texts)
+            if kind is str:
+                parts.append(f"{name}={_quote(value)}")
+            elif kind is int:
+                parts.append(f"{name}={value}")
+            elif kind is float:
+                parts.append(f"{name}={value:.3f}")
+            elif value is not None:
+                parts.append(f"{name}={_text_of(value)}")
+        return " ".join(parts) + "\n"
 
 
 class _JsonRenderer:

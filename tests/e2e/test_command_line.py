@@ -148,7 +148,7 @@ def test_misspelt_option_is_a_warning_with_the_likely_name(tmp_path: Path) -> No
 
 
 def test_printed_default_configuration_is_one_that_starts(tmp_path: Path) -> None:
-    printed = run_mwl("config", "init")
+    printed = run_mwl("config", "init", "--database", tmp_path)
     assert printed.returncode == 0
     assert "//" in printed.stdout
     file = tmp_path / "mwl.json"

@@ -14,13 +14,13 @@ from typing import IO
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from support.folder import bytes_of, content, parse
 
 from mwl.catalog import Catalog
 from mwl.errors import StoreError
 from mwl.item import WorklistItem
 from mwl.store.directory import DirectoryStore, WatchMode, is_worklist
 from mwl.store.notify import Hint, Trust, Watch
+from support.folder import bytes_of, content, parse
 
 names = st.sampled_from(["a.wl", "b.WL", "c.wl", "d.txt"])
 pool = st.sampled_from(["p", "q"])
@@ -41,7 +41,7 @@ class FolderMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.base = Path(tempfile.mkdtemp())
+        self.base = Path(tempfile.mkdtemp()).resolve()
         self.folder = self.base / "worklists"
         self.folder.mkdir()
         self.pool = self.base / "pool"
@@ -134,9 +134,10 @@ class FolderMachine(RuleBasedStateMachine):
 
     @rule(name=names, other=names)
     def link_within(self, name: str, other: str) -> None:
-        if name != other and (self.folder / other).is_file():
+        target = (self.folder / other).resolve()
+        if target.is_file() and target != self.folder / name:
             (self.folder / name).unlink(missing_ok=True)
-            (self.folder / name).hardlink_to((self.folder / other).resolve())
+            (self.folder / name).hardlink_to(target)
 
     @rule(pooled=pool, text=texts)
     def write_into_the_pool(self, pooled: str, text: str) -> None:

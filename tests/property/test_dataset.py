@@ -2,7 +2,6 @@
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.datasets import CHARACTER_SET_TEXT_VRS, data_sets, file_of
 
 from mwl.dataset import (
     ENCODINGS,
@@ -21,6 +20,7 @@ from mwl.dataset import (
 )
 from mwl.dump import dump
 from mwl.errors import DatasetError
+from support.datasets import CHARACTER_SET_TEXT_VRS, data_sets, file_of
 
 transfer_syntaxes = st.sampled_from(TRANSFER_SYNTAXES)
 explicit_transfer_syntaxes = st.sampled_from(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mwl.dataset import TRANSFER_SYNTAXES, decode
 from support import oracle
-from support.items import elements, item, policy, query
-from support.queries import identifiers, worklists
+from support.items import elements, item, policy, query, step
+from support.queries import DATE_KEYS, DATES, TIME_KEYS, TIMES, identifiers, worklists
 
 Values = Mapping[str, Any]
 
@@ -24,6 +24,26 @@ Values = Mapping[str, Any]
 @example({"PatientID": "\\"}, {})
 def test_a_query_matches_what_the_oracle_says(asked: Values, stored: Values) -> None:
     assert query(asked).matches(item(stored)) == oracle.matches(asked, stored)
+
+
+@given(
+    st.sampled_from(DATE_KEYS),
+    st.sampled_from(TIME_KEYS),
+    st.lists(st.tuples(st.sampled_from(DATES), st.sampled_from(TIMES)), max_size=2),
+)
+@example("20250110-20250112", "0900-0600", [("20250112", "055959")])
+def test_start_date_and_start_time_match_what_the_oracle_says(
+    date: str, time: str, steps: list[tuple[str, str]]
+) -> None:
+    asked, *stored = (
+        {
+            "ScheduledProcedureStepStartDate": one,
+            "ScheduledProcedureStepStartTime": other,
+        }
+        for one, other in [(date, time), *steps]
+    )
+    values = {"ScheduledProcedureStepSequence": stored}
+    assert query(step(**asked)).matches(item(values)) == oracle.matches(step(**asked), values)
 
 
 @given(identifiers(), worklists())

@@ -106,32 +106,29 @@ _standard_tags = st.sampled_from(
 )
 
 
-def _padded(vr: str, value: bytes) -> Element:
-    value = value[: len(value) // _WIDTHS[vr] * _WIDTHS[vr]] if vr in _WIDTHS else value
-    return Element(0, vr, value + pad_of(vr) * (len(value) & 1))
+def _padded(vr: str, value: bytes) -> bytes:
+    if vr in _WIDTHS:
+        value = value[: len(value) // _WIDTHS[vr] * _WIDTHS[vr]]
+    return value + pad_of(vr) * (len(value) & 1)
 
 
-def _values(vr: str) -> st.SearchStrategy[bytes | tuple[Elements, ...]]:
-    return st.binary(max_size=40).map(lambda value: _padded(vr, value).value)
+_free_vrs = st.sampled_from(sorted(TEXT_VRS | set(NUMBER_FORMATS) | BYTE_VRS | {"AT"}))
+_private_elements = st.tuples(_private_tags, _free_vrs, st.binary(max_size=20)).map(
+    lambda parts: Element(parts[0], parts[1], _padded(parts[1], parts[2]))
+)
 
 
-@st.composite
-def _private_elements(draw: st.DrawFn) -> Element:
-    vr = draw(st.sampled_from(sorted(TEXT_VRS | set(NUMBER_FORMATS) | BYTE_VRS | {"AT"})))
-    return Element(draw(_private_tags), vr, draw(_values(vr)))
-
-
-def _level(items: st.SearchStrategy[Elements] | None, *, private: bool) -> st.SearchStrategy[Elements]:
+def _level(items: st.SearchStrategy[list[Elements]], *, private: bool) -> st.SearchStrategy[Elements]:
     @st.composite
     def standard(draw: st.DrawFn) -> Element:
         tag = draw(_standard_tags)
         vr = vr_of(tag)
         if vr == "SQ":
-            return Element(tag, vr, tuple(draw(st.lists(items, max_size=3))) if items else ())
-        return Element(tag, vr, draw(_values(vr)))
+            return Element(tag, vr, tuple(draw(items)))
+        return Element(tag, vr, _padded(vr, draw(st.binary(max_size=20))))
 
-    one = st.one_of(standard(), _private_elements()) if private else standard()
-    return st.lists(one, max_size=8).map(in_order)
+    one = st.one_of(standard(), _private_elements) if private else standard()
+    return st.lists(one, max_size=5).map(in_order)
 
 
 def data_sets(*, private: bool = True) -> st.SearchStrategy[Elements]:
@@ -140,8 +137,10 @@ def data_sets(*, private: bool = True) -> st.SearchStrategy[Elements]:
     Args:
         private: Also private elements of any VR, which only explicit transfer syntaxes keep.
     """
-    innermost = _level(None, private=private)
-    return _level(_level(innermost, private=private), private=private)
+    level = _level(st.just([]), private=private)
+    for _ in range(2):
+        level = _level(st.lists(level, max_size=2), private=private)
+    return level
 
 
 # Characters that a value may hold besides letters: PS3.5 6.1.3 and the borders of values.

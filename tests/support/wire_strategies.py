@@ -170,7 +170,4 @@ def packings(draw: st.DrawFn, context_id: int, command: bytes, dataset: bytes) -
         value._replace(is_last=at == lasts[value.is_command]) for at, value in enumerate(values)
     ]
     edges = sorted({0, len(values), *draw(st.lists(st.integers(0, len(values)), max_size=6))})
-    return b"".join(
-        encode(PData(tuple(values[start:end])))
-        for start, end in pairwise(edges)
-    )
+    return b"".join(encode(PData(tuple(values[start:end]))) for start, end in pairwise(edges))

@@ -363,6 +363,9 @@ def test_a_variable_that_is_not_set_is_an_error_with_its_name_and_line(tmp_path:
     error = the_error(tmp_path, '{\n"DicomPort": "${MWL_PORT}"}')
     assert (error.line, error.option) == (2, "DicomPort")
     assert "MWL_PORT" in error.message
+    assert the_error(tmp_path, '{\n"DicomPort": ${MWL_PORT}}').message == error.message
+    error = the_error(tmp_path, {"ModalityWorklists": {"Directory": "${MWL_FOLDER}"}})
+    assert (error.line, error.option) == (3, "Worklists.Database")
     assert config_of(tmp_path, '{"DicomPort": ${MWL_PORT}}', MWL_PORT="104").dicom_port == 104
 
 
@@ -401,8 +404,8 @@ def test_a_name_that_is_like_no_option_is_ignored(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_in_the_worklists_section_is_a_warning(tmp_path: Path) -> None:
-    note = the_note(tmp_path, {"ModalityWorklists": {"Databse": "x"}})
-    assert (note.kind, note.option, note.line) == ("warning", "ModalityWorklists.Databse", 3)
+    note = the_note(tmp_path, {"ModalityWorklists": {"Databas": "x"}})
+    assert (note.kind, note.option, note.line) == ("warning", "ModalityWorklists.Databas", 3)
     assert note.hint == "did you mean Database?"
     note = the_note(tmp_path, {"Worklists": {"Colour": "x"}})
     assert note.kind == "warning"

@@ -74,7 +74,7 @@ def test_a_byte_order_mark_and_latin_1_are_read(tmp_path: Path) -> None:
     file = tmp_path / "mwl.json"
     file.write_bytes(b'\xef\xbb\xbf{"Name": "\xc3\xa9"}')
     assert read([file], {}).values == {"Name": "é"}
-    file.write_bytes(b'{ // caf\xe9\n "Name": "x"}')
+    file.write_bytes(b'{ // cr\xe8me\n "Name": "x"}')
     assert read([file], {}).values == {"Name": "x"}
 
 
@@ -176,5 +176,5 @@ def test_a_folder_without_a_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_key_with_an_escape_is_found_under_its_value(tmp_path: Path) -> None:
-    source = read([written(tmp_path, json.dumps({"caf\u00e9": 1}))], {})
-    assert lines(source) == {"caf\u00e9": 1}
+    source = read([written(tmp_path, json.dumps({"\u00e9tude": 1}))], {})
+    assert lines(source) == {"\u00e9tude": 1}

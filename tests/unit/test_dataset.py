@@ -5,7 +5,6 @@ from io import BytesIO
 
 import pydicom
 import pytest
-from support.datasets import data_set, explicit, file_of, implicit, part_10
 
 from mwl.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -33,6 +32,7 @@ from mwl.dataset import (
     vr_of,
 )
 from mwl.errors import DatasetError
+from support.datasets import data_set, explicit, file_of, implicit, part_10
 
 ASCII = ENCODINGS["Ascii"]
 UNDEFINED = 0xFFFFFFFF

@@ -71,7 +71,7 @@ def test_a_character_set_among_the_keys_is_used() -> None:
 
 
 def test_the_usual_keys_ask_and_do_not_match() -> None:
-    identifier = identifier_of([], usual=True)
+    identifier = identifier_of([], also=USUAL_KEYS)
     (item,) = identifier[SEQUENCE].value
     assert isinstance(item, dict)
     asked = [element for element in (*identifier.values(), *item.values()) if element.vr != "SQ"]

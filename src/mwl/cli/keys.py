@@ -50,6 +50,18 @@ USUAL_KEYS: Sequence[str] = (
 )
 """What a scanner mostly asks for: the keys of a query that names none."""
 
+TABLE_KEYS: Sequence[str] = (
+    "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate",
+    "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartTime",
+    "ScheduledProcedureStepSequence[0].ScheduledStationAETitle",
+    "ScheduledProcedureStepSequence[0].Modality",
+    "PatientName",
+    "PatientID",
+    "AccessionNumber",
+    "RequestedProcedureDescription",
+)
+"""What fits a terminal: the columns of a table that names none."""
+
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _ITEM = re.compile(r"\[(\d{1,2})\]")
@@ -75,21 +87,21 @@ class _Key:
 
 
 def identifier_of(
-    keys: Sequence[str], *, base: Elements | None = None, usual: bool = False
+    keys: Sequence[str], *, base: Elements | None = None, also: Sequence[str] = ()
 ) -> Elements:
     """Build a query identifier.
 
     Args:
         keys: Keys as the module's head shows them; a later one overrides an earlier one.
         base: Query to start from.
-        usual: Whether `USUAL_KEYS` are asked for too.
+        also: Keys to ask for besides, such as `USUAL_KEYS`.
 
     Raises:
         ConfigError: A key that cannot be read, a keyword that the dictionary lacks.
     """
     asked = [_parse(key) for key in keys]
     elements = dict(base or {})
-    for key in map(_parse, USUAL_KEYS if usual else ()):
+    for key in map(_parse, also):
         _put(elements, key, key.path, _ASCII)
     text = _character_set(asked, elements)
     for key in asked:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mwl import telemetry
 from mwl.attributes import SPECIFIC_CHARACTER_SET
-from mwl.cli.keys import identifier_of
+from mwl.cli.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.dataset import (
     ENCODINGS,
     CharacterSet,
@@ -54,18 +54,22 @@ STATUS_NAMES: Mapping[int, str] = MappingProxyType(
 WIDTH_OF_FILE = 200
 """Columns of a table that goes into a file or a pipe."""
 
-HEADINGS = {
-    0x00080050: "Accession",
-    0x00080060: "Modality",
-    0x00100010: "Patient",
-    0x00100020: "Patient ID",
-    0x00321060: "Procedure",
-    0x00400001: "Station",
-    0x00400002: "Date",
-    0x00400003: "Time",
-    0x00400007: "Step",
-}
-"""Short headings of the attributes that a table mostly shows."""
+HEADINGS: Mapping[int, str] = MappingProxyType(
+    {
+        0x00400002: "Date",
+        0x00400003: "Time",
+        0x00400001: "Station",
+        0x00080060: "Modality",
+        0x00100010: "Patient",
+        0x00100020: "Patient ID",
+        0x00080050: "Accession",
+        0x00321060: "Procedure",
+        0x00400007: "Step",
+    }
+)
+"""Short headings of the attributes that a table mostly shows, in the order of its columns."""
+
+_PLACES = {heading: place for place, heading in enumerate(HEADINGS.values())}
 
 Host = Annotated[str, typer.Argument(help="Name or address of the server.", show_default=False)]
 Port = Annotated[int, typer.Argument(help="Its TCP port.", min=1, max=65535, show_default=False)]
@@ -135,7 +139,7 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
     """Query a Modality Worklist (C-FIND)."""
     peer = Peer(host, port, called, calling, timeout)
     try:
-        queries = list(_queries(query_files or [], keys or [], usual=as_table))
+        queries = list(_queries(query_files or [], keys or [], as_table=as_table))
     except ConfigError as error:
         typer.echo(f"mwl find: {error}", err=True)
         raise typer.Exit(2) from error
@@ -145,13 +149,18 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
     _exit(status)
 
 
-def _queries(files: list[Path], keys: list[str], *, usual: bool) -> Iterator[Elements]:
-    """Give one identifier a query file, or one in all when there is no file."""
+def _queries(files: list[Path], keys: list[str], *, as_table: bool) -> Iterator[Elements]:
+    """Give one identifier a query file, or one in all when there is no file.
+
+    Where the user only says what to match, a table shows its usual columns.
+    """
     if not files:
-        yield identifier_of(keys, usual=usual or not keys)
+        only_matches = all(key.partition("=")[2] for key in keys)
+        usual = TABLE_KEYS if as_table and only_matches else () if keys else USUAL_KEYS
+        yield identifier_of(keys, also=usual)
     for file in files:
         try:
-            yield identifier_of(keys, base=read_file(file.read_bytes()), usual=usual)
+            yield identifier_of(keys, base=read_file(file.read_bytes()))
         except OSError as error:
             raise ConfigError(error.strerror or str(error), file=str(file)) from error
         except DatasetError as error:
@@ -199,7 +208,8 @@ class _TablePrinter(_Printer):
         self._rows.append(dict(_cells(elements, text)))
 
     def end(self) -> None:
-        columns = dict.fromkeys(name for row in self._rows for name, value in row.items() if value)
+        found = dict.fromkeys(name for row in self._rows for name in row)
+        columns = sorted(found, key=lambda name: _PLACES.get(name, len(_PLACES)))
         table = Table(*columns, caption=f"{len(self._rows)} answers", caption_justify="left")
         for row in self._rows:
             table.add_row(*(escape(row.get(name, "")) for name in columns))

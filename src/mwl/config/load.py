@@ -314,7 +314,7 @@ class _Reader:
                     message,
                     file=str(place.file),
                     line=place.line,
-                    option=".".join(missing.path),
+                    option=".".join(_canonical(missing.path)),
                     hint=f"set it, or give a default: ${{{missing.name}:-...}}",
                 )
                 # The value that was read without it is wrong too; this says why.
@@ -396,9 +396,18 @@ _TOP_LEVEL = tuple(
 _WORKLISTS = tuple(
     key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
 )
+_KEYS = {alias: option.key for option in OPTIONS for alias in option.aliases}
 _MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist")
 _ALIKE = 0.8
 """How alike two names must be for one to be the other misspelt: 1 is equal."""
+
+
+def _canonical(path: KeyPath) -> KeyPath:
+    """Give the path of an option by its own name, and its section's."""
+    top, *inner = path
+    if top not in (*SECTION_ALIASES, *SECTION_ALIASES.values()):
+        return path
+    return SECTION_ALIASES.get(top, top), *(_KEYS.get(key, key) for key in inner)
 
 
 def _likely(name: str, known: Sequence[str]) -> str | None:

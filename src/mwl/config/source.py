@@ -144,7 +144,8 @@ class _Scanner:
 
     def _substitute(self, token: str) -> str:
         match = _VARIABLE.fullmatch(token)
-        return self._value(match) if match else token
+        # Without its value the text would not be JSON, and that would be all that is reported.
+        return (self._value(match) or "null") if match else token
 
     def _expects_key(self) -> bool:
         return bool(self._stack) and self._stack[-1].is_object and self._stack[-1].key is None

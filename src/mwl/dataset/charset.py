@@ -326,6 +326,8 @@ class CharacterSet:
 
     def _find(self, character: str, active: _Areas) -> _Repertoire | None:
         """Give the first repertoire that has a character, those already active first."""
+        if ord(character) == _ESC:  # PS3.5 6.1.3: for nothing but code extension
+            return None
         for repertoire in (*active, *self._repertoires):
             if repertoire and repertoire.encode(character):
                 return repertoire
@@ -355,7 +357,18 @@ def _make(terms: tuple[str, ...]) -> CharacterSet:
     )
 
 
-_WINDOWS_1251 = CharacterSet((), codecs.lookup("cp1251"), (), (_ASCII, None), _keeps_ascii=True)
+# DICOM has no term for it, so that what would have to be named is not written.
+_WINDOWS_1251 = CharacterSet(
+    terms=(),
+    _codec=codecs.CodecInfo(
+        name="cp1251 to be read",
+        encode=codecs.lookup("ascii").encode,
+        decode=codecs.lookup("cp1251").decode,
+    ),
+    _repertoires=(),
+    _initial=(_ASCII, None),
+    _keeps_ascii=True,
+)
 
 ENCODINGS: Mapping[str, CharacterSet] = {
     name: CharacterSet.of((term,))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from support.folder import Served, content, open_descriptors, parse, unprivileged
 
 from mwl import telemetry
 from mwl.errors import ERROR_COMMENT_LIMIT, StoreError
 from mwl.store import directory, filesystem, notify
 from mwl.store.directory import COMMENT, DirectoryStore, WatchMode, subfolder
+from support.folder import Served, content, open_descriptors, parse, unprivileged
 
 OLD, NEW = content("old"), content("new")
 MODES = [mode for mode in get_args(WatchMode) if mode != "auto"]

@@ -3,15 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from support.pair import (
-    EXPLICIT,
-    IMPLICIT,
-    POLICY,
-    VERIFICATION_CONTEXT,
-    WORKLIST_CONTEXT,
-    Pair,
-    association_request,
-)
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
 from mwl.wire.association import (
@@ -60,6 +51,15 @@ from mwl.wire.pdu import (
     read_pdu,
 )
 from mwl.wire.state import State
+from support.pair import (
+    EXPLICIT,
+    IMPLICIT,
+    POLICY,
+    VERIFICATION_CONTEXT,
+    WORKLIST_CONTEXT,
+    Pair,
+    association_request,
+)
 
 ECHO = Command(CommandField.C_ECHO_RQ, message_id=1, affected_sop_class_uid=VERIFICATION)
 FIND = Command(

@@ -139,9 +139,7 @@ def test_worklist_options_are_answered_as_long_as_offered(offered: bytes, answer
         ExtendedNegotiation(VERIFICATION, b"\1"),
     )
     answer = answer_to(UserInformation(extended_negotiations=extended))
-    assert answer.extended_negotiations == (
-        ExtendedNegotiation(MODALITY_WORKLIST_FIND, answered),
-    )
+    assert answer.extended_negotiations == (ExtendedNegotiation(MODALITY_WORKLIST_FIND, answered),)
 
 
 def test_worklist_options_without_a_byte_are_not_answered() -> None:

@@ -1,0 +1,140 @@
+"""What the operating system tells about one file."""
+
+import errno
+import fcntl
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from mwl.store import filesystem
+from mwl.store.filesystem import file_system_type, look, read_whole
+
+LIMIT = 1000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "a.wl"
+    path.write_bytes(b"content")
+    return path
+
+
+def test_a_file_that_nobody_writes_is_read_with_proof(path: Path) -> None:
+    reading = read_whole(str(path), LIMIT)
+    assert reading.data == b"content"
+    assert reading.is_proven
+    assert not reading.is_linked
+    assert reading.signature == filesystem.signature_at(str(path))
+
+
+def test_a_file_that_is_open_for_writing_is_not_read(path: Path) -> None:
+    with path.open("ab"), pytest.raises(BlockingIOError):
+        read_whole(str(path), LIMIT)
+
+
+def test_the_lease_is_given_back(path: Path) -> None:
+    read_whole(str(path), LIMIT)
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    os.close(descriptor)
+
+
+def test_a_writer_that_comes_during_reading_waits_and_ends_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The default of SIGIO would end this process: see signal(7).
+    assert signal.getsignal(signal.SIGIO) == signal.SIG_DFL
+    read = filesystem._read_bytes
+    writer = threading.Thread(target=lambda: path.write_bytes(b"other"))
+
+    def interrupted(descriptor: int, size: int) -> bytes:
+        writer.start()
+        while fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK:
+            os.sched_yield()  # until the writer has asked for the file
+        return read(descriptor, size)
+
+    monkeypatch.setattr(filesystem, "_read_bytes", interrupted)
+    assert read_whole(str(path), LIMIT).data == b"content"
+    writer.join()
+    assert path.read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EINVAL, errno.ENOTSUP])
+def test_where_no_lease_can_be_had_the_file_is_read_without_proof(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(filesystem.fcntl, "fcntl", refuse)
+    reading = read_whole(str(path), LIMIT)
+    assert reading.data == b"content"
+    assert not reading.is_proven
+
+
+def test_a_file_system_that_reads_in_pieces_gives_the_whole_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = os.read
+    monkeypatch.setattr(
+        filesystem.os, "read", lambda descriptor, size: read(descriptor, min(3, size))
+    )
+    assert read_whole(str(path), LIMIT).data == b"content"
+
+
+def test_an_empty_file_is_read(path: Path) -> None:
+    path.write_bytes(b"")
+    assert read_whole(str(path), LIMIT).data == b""
+
+
+def test_a_link_is_told_from_a_file_with_one_name(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.wl"
+    link.symlink_to(path)
+    assert read_whole(str(link), LIMIT).is_linked
+    assert look(str(link)) == (filesystem.signature_at(str(path)), True)
+    assert look(str(path)) == (filesystem.signature_at(str(path)), False)
+    path.unlink()
+    assert look(str(link)) == (None, True)
+    assert look(str(path)) == (None, False)
+
+
+def test_no_descriptor_stays_open_after_a_failure(path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with path.open("ab"):
+        for _ in range(10):
+            with pytest.raises(BlockingIOError):
+                read_whole(str(path), LIMIT)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+MOUNTINFO = r"""
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+40 22 0:30 / /mnt/work\040lists rw shared:5 - nfs4 server:/export rw,vers=4.2
+41 22 0:31 / /mnt/over rw - xfs /dev/vdb rw
+42 22 0:32 / /mnt/over rw - cifs //server/share rw
+43 22 0:33 / /mnt rw,nosuid master:3 propagate_from:2 - fuse.sshfs host: rw
+broken line
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/srv/worklists", "ext4"),
+        ("/mnt/work lists/today", "nfs4"),
+        ("/mnt/work listsX", "fuse.sshfs"),
+        ("/mnt/over/x", "cifs"),
+    ],
+)
+def test_the_file_system_is_that_of_the_longest_and_last_mount_point(
+    tmp_path: Path, folder: str, kind: str
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTINFO, encoding="ascii")
+    assert file_system_type(Path(folder), mounts) == kind
+
+
+def test_the_file_system_is_unknown_without_a_list_of_mounts(tmp_path: Path) -> None:
+    assert file_system_type(tmp_path, tmp_path / "missing") == ""

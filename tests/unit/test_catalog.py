@@ -1,0 +1,131 @@
+"""The catalog keeps items, index and the log of changes in step."""
+
+from collections.abc import Collection
+
+import pytest
+
+from mwl import catalog as catalog_module
+from mwl.catalog import Catalog
+from mwl.errors import StoreError
+from mwl.item import WorklistItem
+from mwl.store.memory import MemoryStore
+from support.folder import bytes_of, item
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def catalog(store: MemoryStore) -> Catalog:
+    return Catalog(store)
+
+
+def refresh(catalog: Catalog) -> None:
+    ticket = catalog.notice()
+    while not catalog.is_current(ticket):
+        catalog.read(1)
+
+
+def items(source: str, *texts: bytes) -> tuple[WorklistItem, ...]:
+    return tuple(item(source, text, step) for step, text in enumerate(texts))
+
+
+def contents(found: Collection[WorklistItem]) -> list[bytes]:
+    return sorted(map(bytes_of, found))
+
+
+def test_items_are_there_once_they_have_been_read(store: MemoryStore, catalog: Catalog) -> None:
+    store.put("a.wl", items("a.wl", b"1", b"2"))
+    store.put("b.wl", items("b.wl", b"3"))
+    assert len(catalog) == 0
+    refresh(catalog)
+    assert contents(list(catalog)) == [b"1", b"2", b"3"]
+    assert len(catalog) == 3
+    assert {source: len(found) for source, found in catalog.sources.items()} == {
+        "a.wl": 2,
+        "b.wl": 1,
+    }
+
+
+def test_a_source_is_replaced_as_a_whole(store: MemoryStore, catalog: Catalog) -> None:
+    store.put("a.wl", items("a.wl", b"1", b"2"))
+    refresh(catalog)
+    store.put("a.wl", items("a.wl", b"2"))
+    refresh(catalog)
+    assert contents(list(catalog)) == [b"2"]
+    store.remove("a.wl")
+    refresh(catalog)
+    assert not list(catalog)
+    assert not catalog.sources
+    assert len(catalog) == 0
+
+
+def test_the_index_holds_what_the_catalog_holds(store: MemoryStore, catalog: Catalog) -> None:
+    store.put("a.wl", items("a.wl", b"1", b"2"))
+    store.put("b.wl", items("b.wl", b"3"))
+    store.put("a.wl", items("a.wl", b"4"))
+    store.remove("b.wl")
+    refresh(catalog)
+    assert set(catalog._index) == set(catalog)
+    assert len(catalog._index) == len(catalog)
+
+
+def test_the_version_rises_only_when_items_change(store: MemoryStore, catalog: Catalog) -> None:
+    store.put("a.wl", items("a.wl", b"1", b"2"))
+    refresh(catalog)
+    assert catalog.version == 1
+    kept = list(catalog)
+    store.put("a.wl", items("a.wl", b"1", b"2"))
+    store.put("b.wl", ())
+    store.remove("c.wl")
+    refresh(catalog)
+    assert catalog.version == 1
+    assert list(catalog) == kept
+    store.put("a.wl", items("a.wl", b"2", b"1"))
+    refresh(catalog)
+    assert catalog.version == 2
+
+
+def test_changes_since_a_version_are_what_a_reader_must_apply(
+    store: MemoryStore, catalog: Catalog
+) -> None:
+    store.put("a.wl", items("a.wl", b"1"))
+    refresh(catalog)
+    version = catalog.version
+    assert catalog.changes_since(version) == []
+    store.put("a.wl", items("a.wl", b"2"))
+    store.remove("a.wl")
+    refresh(catalog)
+    changes = catalog.changes_since(version)
+    assert changes is not None
+    assert [(contents(removed), contents(added)) for removed, added in changes] == [
+        ([b"1"], [b"2"]),
+        ([b"2"], []),
+    ]
+
+
+def test_changes_too_far_back_are_not_told(
+    store: MemoryStore, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "CHANGES_KEPT", 3)
+    catalog = Catalog(store)
+    for number in range(5):
+        store.put("a.wl", items("a.wl", b"%d" % number))
+    refresh(catalog)
+    assert catalog.changes_since(1) is None
+    assert len(catalog.changes_since(2) or ()) == 3
+    assert catalog.changes_since(6) is None
+
+
+def test_a_store_that_cannot_be_read_fails_the_query(store: MemoryStore, catalog: Catalog) -> None:
+    store.put("a.wl", items("a.wl", b"1"))
+    refresh(catalog)
+    store.fail("taken away", "Call the administrator")
+    with pytest.raises(StoreError, match="taken away"):
+        catalog.notice()
+    store.recover()
+    refresh(catalog)
+    assert len(catalog) == 1
+    catalog.close()
