@@ -12,7 +12,6 @@ import unicodedata
 
 from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    SINGLE_VALUE_TEXT_VRS,
     TEXT_VRS,
     CharacterSet,
     Element,
@@ -43,7 +42,6 @@ _WORDS = {
     "OF": ("f", "{:.9g}"),
     "OD": ("d", "{}"),
 }
-_ALWAYS_ONE_VALUE = SINGLE_VALUE_TEXT_VRS | set(_WORDS)
 
 
 def dump(elements: Elements, character_set: CharacterSet) -> str:
@@ -110,7 +108,7 @@ def _value(element: Element, value: bytes, text: CharacterSet) -> tuple[str, int
     """Give a value as dcmdump prints it, and its multiplicity."""
     vr = element.vr
     if not value:
-        return _NO_VALUE, 1 if vr in _ALWAYS_ONE_VALUE else 0
+        return _NO_VALUE, 1 if vr in _WORDS else 0
     if vr in _WORDS and len(value) % struct.calcsize(_WORDS[vr][0]) == 0:
         letter, form = _WORDS[vr]
         words = [form.format(word) for (word,) in struct.iter_unpack(f"<{letter}", value)]

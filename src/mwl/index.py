@@ -411,8 +411,15 @@ def _size(postings: list[Posting]) -> int:
 
 
 def _narrowed(found: set[WorklistItem] | None, postings: list[Posting]) -> set[WorklistItem]:
-    united = _united(postings)
-    return united if found is None else united & found
+    if found is None:
+        return _united(postings)
+    kept: set[WorklistItem] = set()
+    for posting in postings:
+        if isinstance(posting, set):
+            kept |= found & posting
+        elif posting in found:
+            kept.add(posting)
+    return kept
 
 
 def _united(postings: list[Posting]) -> set[WorklistItem]:

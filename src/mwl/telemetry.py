@@ -8,6 +8,7 @@ whether they may hold patient data is decided there too (`DeidentifyLogs`).
 
 import functools
 import json
+import os
 import re
 import sys
 import time
@@ -269,22 +270,46 @@ class _JsonRenderer:
 
 
 class _Sink:
-    """Writes whole lines to a stream, each flushed; None stands for the standard error of now."""
+    """Writes whole lines to a stream, each at once; None stands for the standard error of now.
 
-    __slots__ = ("_stream",)
+    A stream over a file descriptor is passed by: that is a third of the cost of a line.
+    """
+
+    __slots__ = ("_descriptor", "_stream")
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self._descriptor = _descriptor(stream)
 
     def write(self, line: str) -> None:
-        stream = self._stream if self._stream is not None else sys.stderr
         try:
+            if self._descriptor is not None:
+                _write_all(self._descriptor, line.encode())
+                return
+            stream = self._stream if self._stream is not None else sys.stderr
             stream.write(line)
             stream.flush()
         except (OSError, ValueError):
             # A full disk, a broken pipe or a closed stream must not stop the service: the line is
             # lost, its count is not.
             return
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    if stream is None:
+        return None
+    try:
+        descriptor = stream.fileno()
+        stream.flush()
+    except (OSError, ValueError):
+        return None  # a stream in memory, or a closed one
+    return descriptor
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
 
 
 class _EventLogger(structlog.BoundLoggerBase):

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from support.folder import Served, parse
 
 from mwl.store.directory import DirectoryStore, WatchMode
+from support.folder import Served, parse
 
 _ROUNDS = 300
 

@@ -118,7 +118,9 @@ _private_elements = st.tuples(_private_tags, _free_vrs, st.binary(max_size=20)).
 )
 
 
-def _level(items: st.SearchStrategy[list[Elements]], *, private: bool) -> st.SearchStrategy[Elements]:
+def _level(
+    items: st.SearchStrategy[list[Elements]], *, private: bool
+) -> st.SearchStrategy[Elements]:
     @st.composite
     def standard(draw: st.DrawFn) -> Element:
         tag = draw(_standard_tags)
@@ -149,7 +151,7 @@ TEXT_SAMPLES = {
     "ISO_IR 101": "Dvořák^Antonín",
     "ISO_IR 109": "Ġorġ^Ħ",
     "ISO_IR 110": "Jānis^Ķ",
-    "ISO_IR 144": "Люкceмбypг^Иван",
+    "ISO_IR 144": "Люксембург^Иван",
     "ISO_IR 127": "قباني^لنزار",
     "ISO_IR 126": "Διονυσιος",
     "ISO_IR 138": "שרון^דבורה",

@@ -4,11 +4,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN, Element, encode
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem
 from mwl.store import Remove, Store, Upsert
+from mwl.store.directory import WatchMode
+
+MODES: list[WatchMode] = [mode for mode in get_args(WatchMode) if mode != "auto"]
+"""The ways of finding changes."""
+
+Events = list[tuple[str, dict[str, object]]]
+"""Log events as they were emitted: name and fields."""
 
 _BEGIN, _END = b"<", b">"
 _PATIENT_COMMENTS = 0x0010_4000
@@ -66,6 +74,11 @@ class Served:
         while not self.store.is_current(ticket):
             self.read(limit)
         return self.files
+
+
+def named(events: Events, name: str) -> list[dict[str, object]]:
+    """Give the fields of the events of one name."""
+    return [fields for event, fields in events if event == name]
 
 
 @contextmanager

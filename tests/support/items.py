@@ -87,6 +87,6 @@ def query(values: Values, chosen: Policy | None = None, **station: str) -> Query
     return compile_query(elements(values, chosen.default_character_set), chosen, **station)
 
 
-def step(**values: Any) -> Values:
+def step(**values: Any) -> dict[str, Any]:
     """Give a query or an item with one scheduled procedure step."""
     return {"ScheduledProcedureStepSequence": [values]}

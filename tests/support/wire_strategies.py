@@ -160,7 +160,7 @@ def packings(draw: st.DrawFn, context_id: int, command: bytes, dataset: bytes) -
     values = [
         PresentationDataValue(context_id, is_command, False, piece)
         for is_command, part in ((True, command), (False, dataset))
-        for piece in [*draw(cuts(part)), *draw(st.lists(st.just(b""), max_size=1))]
+        for piece in [*draw(cuts(part)), *draw(st.lists(st.just(b""), max_size=1))] or [b""]
     ]
     lasts = {
         kind: max(at for at, value in enumerate(values) if value.is_command is kind)

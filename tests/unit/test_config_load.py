@@ -404,8 +404,8 @@ def test_a_name_that_is_like_no_option_is_ignored(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_in_the_worklists_section_is_a_warning(tmp_path: Path) -> None:
-    note = the_note(tmp_path, {"ModalityWorklists": {"Databas": "x"}})
-    assert (note.kind, note.option, note.line) == ("warning", "ModalityWorklists.Databas", 3)
+    note = the_note(tmp_path, {"ModalityWorklists": {"Datenbase": "x"}})
+    assert (note.kind, note.option, note.line) == ("warning", "ModalityWorklists.Datenbase", 3)
     assert note.hint == "did you mean Database?"
     note = the_note(tmp_path, {"Worklists": {"Colour": "x"}})
     assert note.kind == "warning"

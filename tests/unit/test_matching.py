@@ -140,7 +140,7 @@ def test_character_sets_of_query_and_item_may_differ(one: str, other: str, name:
 
 def test_text_without_a_character_set_is_read_with_the_default_one() -> None:
     default = ENCODINGS["Windows1251"]
-    found = item({"PatientName": "Иванов"}, default=default)
+    found = item({"PatientName": "Иванов".encode("cp1251")}, default=default)
     asked = {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "иванов"}
     assert query(asked, policy(default=default)).matches(found)
 

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,7 +56,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
 ) -> None:
     """Serve worklist items to modalities over DICOM C-FIND."""
     level: telemetry.Verbosity = "trace" if trace else "verbose" if verbose else "default"
-    telemetry.configure(level, log_format)
+    telemetry.configure(level, log_format, sys.stderr)
     try:
         settings = _settings(folder, config)
         settings = dataclasses.replace(

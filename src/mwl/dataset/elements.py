@@ -474,22 +474,28 @@ def encode(elements: Iterable[Element], transfer_syntax: str) -> bytes:
 
 def _write_elements(elements: Iterable[Element], syntax: _Syntax) -> bytes:
     starts = syntax.starts
+    short_limit = _SHORT_LENGTH_LIMIT if syntax.explicit else _UNDEFINED
+    is_swapped = syntax.order == ">"
     parts: list[bytes] = []
     append = parts.append
     for tag, vr, content in sorted(elements, key=_tag_of_element):
         if not tag & 0xFFFF:  # a group length
             continue
-        if isinstance(content, tuple):
-            value = _write_items(content, syntax)
+        if isinstance(content, bytes):
+            length = len(content)
+            value = content
+            if length & 1:
+                value += pad_of(vr)
+                length += 1
         else:
-            value = content + pad_of(vr) if len(content) & 1 else content
-        length = len(value)
-        if length > _SHORT_LENGTH_LIMIT and syntax.explicit and vr not in LONG_LENGTH_VRS:
+            value = _write_items(content, syntax)
+            length = len(value)
+        if length > short_limit and vr not in LONG_LENGTH_VRS:
             # PS3.5 6.2.2: what a length of 16 bits cannot say is written as UN, little endian.
             append(starts[tag, "UN", length])
         else:
             append(starts[tag, vr, length])
-            if syntax.order == ">":
+            if is_swapped:
                 value = _swap(value, vr)
         append(value)
     return b"".join(parts)

@@ -88,17 +88,21 @@ def _matching_items(
 
 def has_special_text(elements: Elements, characters: CharacterSet) -> bool:
     """Tell whether text in a data set is more than ASCII, so that its set must be named."""
-    ascii_differs = characters.terms[:1] in _JAPANESE_ROMAN
-    for element in elements.values():
-        value = element.value
-        if isinstance(value, tuple):
-            if any(has_special_text(item, characters) for item in value):
-                return True
-        elif element.vr in CHARACTER_SET_VRS and (
-            not value.isascii() or _ESCAPE in value or (ascii_differs and value)
-        ):
-            return True
-    return False
+    text = b"".join(
+        [
+            value
+            for _, vr, value in elements.values()
+            if vr in CHARACTER_SET_VRS and isinstance(value, bytes)
+        ]
+    )
+    if not text.isascii() or _ESCAPE in text or (text and characters.terms[:1] in _JAPANESE_ROMAN):
+        return True
+    return any(
+        has_special_text(item, characters)
+        for _, _, value in elements.values()
+        if isinstance(value, tuple)
+        for item in value
+    )
 
 
 # JIS X 0201 has a yen sign and an overline where ASCII has backslash and tilde: PS3.5 6.1.2.
@@ -144,7 +148,7 @@ def _recoded_text(
 
 def _decoded(value: bytes, vr: str, source: CharacterSet) -> tuple[str, int]:
     try:
-        return source.decode(value, vr), 0
+        return source.decode(value, vr).rstrip(" \0"), 0
     except DatasetError:
         text = value.decode("ascii", "ignore").replace("\x1b", "")
         return text, len(value) - len(text)

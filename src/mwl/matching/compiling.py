@@ -116,8 +116,11 @@ def _name(path: tuple[int, ...]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _empty(tag: int, vr: str) -> Element:
-    return Element(tag, vr, () if vr == "SQ" else b"")
+def _plain_return(tag: int, vr: str) -> Return:
+    """Give how an attribute is returned: whole, or empty if the item lacks it."""
+    if vr == "SQ":
+        return Return(tag, Element(tag, vr, ()), ())
+    return Return(tag, Element(tag, vr, b""), None)
 
 
 class _Compiler:
@@ -139,18 +142,14 @@ class _Compiler:
             if tag & 0xFFFF == 0 or tag in _CONTEXT:  # PS3.5 7.2: group lengths
                 continue
             vr = vr_of(tag)
-            if vr == "UN":
-                vr = element.vr
-            if vr == "SQ":
+            plain = _plain_return(tag, element.vr if vr == "UN" else vr)
+            criterion = None
+            if plain.inner is not None:
                 criterion, inner = self._sequence(element, (*path, tag), characters)
-            else:
-                inner = None
-                criterion = (
-                    self._value(element, vr, (*path, tag), characters)
-                    if element.value and tag not in _RETURNED_ONLY
-                    else None
-                )
-            returns.append(Return(tag, _empty(tag, vr), inner))
+                plain = plain._replace(inner=inner) if inner else plain
+            elif element.value and tag not in _RETURNED_ONLY:
+                criterion = self._value(element, plain.empty.vr, (*path, tag), characters)
+            returns.append(plain)
             if criterion is not None:
                 criteria.append(criterion)
         return _joined(_without_idle_creators(criteria)), tuple(returns)

@@ -13,7 +13,14 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
-from mwl.dataset import CharacterSet, Element, Elements, character_set, values
+from mwl.dataset import (
+    DEFAULT_REPERTOIRE_VRS,
+    CharacterSet,
+    Element,
+    Elements,
+    character_set,
+    values,
+)
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem
 from mwl.matching.keys import IllegalKeyError, Kind, key_of
@@ -28,6 +35,8 @@ _CACHED_VALUES = 8192
 
 _LONGEST_CACHED_VALUE = 64
 """Bytes of a stored value that is worth keeping: the longest of the usual VRs."""
+
+_ASCII = CharacterSet.of(("ISO_IR 6",))
 
 
 class Level(NamedTuple):
@@ -71,17 +80,22 @@ def stored_values(
     Text that its character set cannot decode has no values: nothing can be said about it, so only
     a universal key finds it.
     """
-    value = element.value
+    _, stored_vr, value = element
     if not isinstance(value, bytes):
         return ()
-    stored_vr = vr if element.vr == "UN" else element.vr
-    if len(value) > _LONGEST_CACHED_VALUE:
-        return _normals(value, stored_vr, vr, characters, folds_names)
-    return _normals_cached(value, stored_vr, vr, characters, folds_names)
+    if stored_vr == "UN":
+        stored_vr = vr
+    if stored_vr in DEFAULT_REPERTOIRE_VRS and len(value) <= _LONGEST_CACHED_VALUE:
+        return _normals_cached(value, stored_vr, vr)
+    return _normals(value, stored_vr, vr, characters, folds_names)
 
 
 def _normals(
-    value: bytes, stored_vr: str, vr: str, characters: CharacterSet, folds_names: bool
+    value: bytes,
+    stored_vr: str,
+    vr: str,
+    characters: CharacterSet = _ASCII,
+    folds_names: bool = True,
 ) -> Stored:
     if stored_vr not in NORMALS:
         return ()

@@ -55,7 +55,7 @@ LOCAL_GRANULARITY_NS = 20_000_000
 """Time stamps of the trusted file systems come from the kernel's tick, at most 10 ms old."""
 
 COARSE_GRANULARITY_NS = 2_000_000_000
-"""The coarsest time stamps in use (FAT), taken for every file system that is not trusted."""
+"""The coarsest time stamps in use (FAT), taken for every file that no lease could be had for."""
 
 _END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
 
@@ -178,7 +178,6 @@ class DirectoryStore:
         self._parse = parse
         self._mode = watch
         self._now_ns = now_ns
-        self._granularity_ns = LOCAL_GRANULARITY_NS
         self._watch: Watch | None = None
         self._identity: tuple[int, int] | None = None
         self._reason: str | None = None
@@ -190,6 +189,7 @@ class DirectoryStore:
         self._wanted: int | None = None
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
+        self._trusted_devices: dict[int, bool] = {}
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -229,7 +229,10 @@ class DirectoryStore:
                 if not self._step(changes):
                     break
         except OSError as error:
-            raise self._lose(error) from error
+            failure = self._lose(error)
+            if not changes:
+                raise failure from error
+            # What was found before counts as told, so it must be: the next call fails.
         return changes
 
     def is_current(self, ticket: int) -> bool:
@@ -259,6 +262,7 @@ class DirectoryStore:
             OSError: It is missing, unreadable, or being replaced all the time.
         """
         self.close()
+        self._trusted_devices.clear()
         for _ in range(_ATTEMPTS):
             identity = identity_of(self._path)
             self._watch = self._open_watch()
@@ -276,23 +280,31 @@ class DirectoryStore:
     def _open_watch(self) -> Watch | None:
         """Choose how changes are found; None stands for scanning."""
         kind = file_system_type(Path(self._path))
-        trusted = kind in TRUSTED_FILE_SYSTEMS
-        self._granularity_ns = LOCAL_GRANULARITY_NS if trusted else COARSE_GRANULARITY_NS
         if self._mode == "scan":
             return None
-        if self._mode == "auto" and not trusted:
-            return self._fall_back(f"file system {kind or 'unknown'}")
-        try:
-            return Watch(self._path)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            raise
-        except OSError as error:
-            return self._fall_back(error.strerror or str(error))
-
-    def _fall_back(self, reason: str) -> None:
+        if self._mode == "auto" and kind not in TRUSTED_FILE_SYSTEMS:
+            reason = f"file system {kind or 'unknown'}"
+        else:
+            try:
+                return Watch(self._path)
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                raise
+            except OSError as error:
+                reason = error.strerror or str(error)
         if reason != self._fallback:
             self._fallback = reason
             telemetry.emit("watch_fallback", folder=self._path, reason=reason)
+        return None
+
+    def _is_trusted(self, device: int, path: str) -> bool:
+        """Tell whether leases mean what they say on the device that a path leads to.
+
+        NFS refuses a lease with EAGAIN when nobody is writing, and knows of no other writers.
+        """
+        if (trusted := self._trusted_devices.get(device)) is None:
+            trusted = file_system_type(Path(path)) in TRUSTED_FILE_SYSTEMS
+            self._trusted_devices[device] = trusted
+        return trusted
 
     def _lose(self, error: OSError) -> StoreError:
         """Close the folder and give the error for everybody who asks until it is back."""
@@ -431,7 +443,7 @@ class DirectoryStore:
     def _refresh(self, name: str, hint: Hint, changes: list[Change]) -> None:
         """Read one file if it is complete, and add what that changes to `changes`."""
         try:
-            reading = read_whole(self._prefix + name, MAX_FILE_BYTES)
+            reading = read_whole(self._prefix + name, MAX_FILE_BYTES, self._is_trusted)
         except BlockingIOError:
             self._unfinished[name] = hint
             return
@@ -462,7 +474,7 @@ class DirectoryStore:
     def _accept(self, name: str, hint: Hint, reading: Reading, changes: list[Change]) -> None:
         """Take the bytes of a file as its content."""
         known = self._known.get(name)
-        new = self._known_now(reading.signature)
+        new = self._known_now(reading.signature, is_proven=reading.is_proven)
         items: tuple[WorklistItem, ...] | None = None
         if isinstance(reading.data, str):
             new.fault = reading.data
@@ -486,16 +498,19 @@ class DirectoryStore:
     def _may_be_cut_short(self, hint: Hint, reading: Reading) -> bool:
         return not reading.is_proven and hint is Hint.LISTED and self._is_young(reading.signature)
 
-    def _known_now(self, signature: Signature | None) -> _Known:
-        # Nothing to look at has no time stamp that could fail to change.
-        age_ns = None if signature is None else self._now_ns() - signature.newest_ns
-        return _Known(signature, age_ns is None or age_ns >= self._granularity_ns, None)
+    def _known_now(self, signature: Signature | None, *, is_proven: bool) -> _Known:
+        if signature is None:
+            # No time stamp that could fail to change.
+            return _Known(None, is_settled=True, digest=None)
+        granularity_ns = LOCAL_GRANULARITY_NS if is_proven else COARSE_GRANULARITY_NS
+        age_ns = self._now_ns() - signature.newest_ns
+        return _Known(signature, is_settled=age_ns >= granularity_ns, digest=None)
 
     def _note_failure(self, name: str, error: OSError, changes: list[Change]) -> None:
         """Take it as a fact that a file cannot be opened, or is not there."""
         signature, is_linked = look(self._prefix + name)
         if not isinstance(error, FileNotFoundError):
-            new = self._known_now(signature)
+            new = self._known_now(signature, is_proven=False)
             new.fault = error.strerror or str(error)
             self._record(name, new, changes, is_linked=is_linked)
             return

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -106,12 +107,13 @@ def signature_at(path: str) -> Signature | None:
         return None
 
 
-def read_whole(path: str, limit: int) -> Reading:
+def read_whole(path: str, limit: int, is_trusted: Callable[[int, str], bool]) -> Reading:
     """Read one file, or say that somebody is still writing it.
 
     Args:
         path: The file. Links are followed.
         limit: Longest content to read, in bytes.
+        is_trusted: Tells of a device number, and a path on it, whether to believe its leases.
 
     Raises:
         BlockingIOError: The file is open for writing, or changed while it was being read.
@@ -119,7 +121,8 @@ def read_whole(path: str, limit: int) -> Reading:
     """
     descriptor, is_symlink = _open(path)
     try:
-        is_proven = _take_lease(descriptor)
+        device = os.fstat(descriptor).st_dev
+        is_proven = is_trusted(device, path) and _take_lease(descriptor)
         try:
             return _read(descriptor, limit, is_proven=is_proven, is_symlink=is_symlink)
         finally:

@@ -228,7 +228,6 @@ class Association:
 
         At most one unfinished PDU is held besides them, provided that the events are taken.
         """
-        self._now = now
         self.touch(now)
         if not data:
             self._ended = True
@@ -249,6 +248,7 @@ class Association:
         events = self._events
         while not events:
             if self._offset == len(self._buffer) and not self._ended:
+                self._buffer, self._offset = b"", 0  # what was read is not held while idle
                 return None
             if not self._read():
                 return None

@@ -376,7 +376,7 @@ def _frame(context_id: int, kind: int, data: bytes, max_length: int) -> bytes:
     # Every fragment has an even number of bytes: PS3.8 E.1.
     step = max((max_length - _VALUE_HEADER_BYTES) & ~1, SMALLEST_FRAGMENT_BYTES)
     parts = []
-    for start in range(0, size, step):
+    for start in range(0, max(size, 1), step):
         fragment = data[start : start + step]
         length = len(fragment)
         control = kind | _LAST if start + step >= size else kind

@@ -137,7 +137,7 @@ class AssociateRequest:
     def __post_init__(self) -> None:
         """Complete the header, and compute the hash once: a request is a key of hot caches."""
         header, titles = self.header, (self.called_ae_title, self.calling_ae_title)
-        if _titles(header) != titles:
+        if not header or _titles(header) != titles:
             header = _associate_header(*titles)
             object.__setattr__(self, "header", header)
         key = (header, self.contexts, self.user_information, self.application_context)

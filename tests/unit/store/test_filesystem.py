@@ -15,6 +15,10 @@ from mwl.store.filesystem import file_system_type, look, read_whole
 LIMIT = 1000
 
 
+def trust(*_: object) -> bool:
+    return True
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "a.wl"
@@ -23,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_file_that_nobody_writes_is_read_with_proof(path: Path) -> None:
-    reading = read_whole(str(path), LIMIT)
+    reading = read_whole(str(path), LIMIT, trust)
     assert reading.data == b"content"
     assert reading.is_proven
     assert not reading.is_linked
@@ -32,11 +36,11 @@ def test_a_file_that_nobody_writes_is_read_with_proof(path: Path) -> None:
 
 def test_a_file_that_is_open_for_writing_is_not_read(path: Path) -> None:
     with path.open("ab"), pytest.raises(BlockingIOError):
-        read_whole(str(path), LIMIT)
+        read_whole(str(path), LIMIT, trust)
 
 
 def test_the_lease_is_given_back(path: Path) -> None:
-    read_whole(str(path), LIMIT)
+    read_whole(str(path), LIMIT, trust)
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     os.close(descriptor)
 
@@ -56,7 +60,7 @@ def test_a_writer_that_comes_during_reading_waits_and_ends_nobody(
         return read(descriptor, size)
 
     monkeypatch.setattr(filesystem, "_read_bytes", interrupted)
-    assert read_whole(str(path), LIMIT).data == b"content"
+    assert read_whole(str(path), LIMIT, trust).data == b"content"
     writer.join()
     assert path.read_bytes() == b"other"
 
@@ -68,31 +72,43 @@ def test_where_no_lease_can_be_had_the_file_is_read_without_proof(
     def refuse(*_: int) -> int:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(filesystem.fcntl, "fcntl", refuse)
-    reading = read_whole(str(path), LIMIT)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    reading = read_whole(str(path), LIMIT, trust)
     assert reading.data == b"content"
     assert not reading.is_proven
+
+
+def test_no_lease_is_asked_of_a_device_that_is_not_trusted(path: Path) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def distrust(device: int, name: str) -> bool:
+        asked.append((device, name))
+        return False
+
+    with path.open("ab"):
+        reading = read_whole(str(path), LIMIT, distrust)
+    assert reading.data == b"content"
+    assert not reading.is_proven
+    assert asked == [(path.stat().st_dev, str(path))]
 
 
 def test_a_file_system_that_reads_in_pieces_gives_the_whole_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = os.read
-    monkeypatch.setattr(
-        filesystem.os, "read", lambda descriptor, size: read(descriptor, min(3, size))
-    )
-    assert read_whole(str(path), LIMIT).data == b"content"
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(3, size)))
+    assert read_whole(str(path), LIMIT, trust).data == b"content"
 
 
 def test_an_empty_file_is_read(path: Path) -> None:
     path.write_bytes(b"")
-    assert read_whole(str(path), LIMIT).data == b""
+    assert read_whole(str(path), LIMIT, trust).data == b""
 
 
 def test_a_link_is_told_from_a_file_with_one_name(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.wl"
     link.symlink_to(path)
-    assert read_whole(str(link), LIMIT).is_linked
+    assert read_whole(str(link), LIMIT, trust).is_linked
     assert look(str(link)) == (filesystem.signature_at(str(path)), True)
     assert look(str(path)) == (filesystem.signature_at(str(path)), False)
     path.unlink()
@@ -105,7 +121,7 @@ def test_no_descriptor_stays_open_after_a_failure(path: Path) -> None:
     with path.open("ab"):
         for _ in range(10):
             with pytest.raises(BlockingIOError):
-                read_whole(str(path), LIMIT)
+                read_whole(str(path), LIMIT, trust)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -246,8 +246,9 @@ def test_peer_that_takes_nothing_is_sent_the_least(max_length: int) -> None:
     assert [values[0].data for values in pdus] == [b"ab", b"cd", b"ef"]
 
 
-def test_empty_data_set_is_sent_as_one_empty_fragment() -> None:
-    assert values_of(frame_dataset(3, b"", 16384), 16384) == [
+@pytest.mark.parametrize("max_length", [0, 1, 16384])
+def test_empty_data_set_is_sent_as_one_empty_fragment(max_length: int) -> None:
+    assert values_of(frame_dataset(3, b"", max_length), 16384) == [
         [PresentationDataValue(3, False, True, b"")]
     ]
 

@@ -88,6 +88,11 @@ def test_request_is_written_from_titles_alone() -> None:
     assert encode(request)[6:74] == b"\0\1\0\0" + b"MWL".ljust(16) + b"CT1".ljust(16) + bytes(32)
 
 
+def test_request_without_titles_has_a_header_all_the_same() -> None:
+    request = AssociateRequest("", "", (ProposedContext(1, "1.2", ("1.3",)),))
+    assert encode(request)[8:74] == bytes(2) + b" " * 32 + bytes(32)
+
+
 def test_changed_title_changes_the_header() -> None:
     request = read_request(request_bytes(APPLICATION, CONTEXT, USER))
     assert encode(replace(request, called_ae_title="OTHER"))[10:26] == b"OTHER".ljust(16)
@@ -348,3 +353,25 @@ def test_another_implementation_reads_our_request_and_writes_the_same_bytes() ->
     assert theirs.calling_ae_title.strip() == "CT1"
     assert [context.context_id for context in theirs.presentation_context] == [1]
     assert theirs.encode() == data
+
+
+def test_another_implementation_reads_our_answer_and_data_and_writes_the_same_bytes() -> None:
+    accept = AssociateAccept(
+        contexts=(ContextResult(1, 0, "1.2.840.10008.1.2"), ContextResult(3, 3, "1.9")),
+        user_information=UserInformation(
+            implementation_class_uid="1.2.3",
+            asynchronous_window=(1, 1),
+            role_selections=(RoleSelection("1.2", scu=True, scp=False),),
+            extended_negotiations=(ExtendedNegotiation("1.2", b"\1\1\0\0"),),
+            user_identity_response=b"",
+        ),
+        header=bytes(2) + b"MWL".ljust(16) + b"CT1".ljust(16) + bytes(32),
+    )
+    answer = peer_pdu.A_ASSOCIATE_AC()
+    answer.decode(encode(accept))
+    assert [context.result for context in answer.presentation_context] == [0, 3]
+    assert answer.encode() == encode(accept)
+    data = peer_pdu.P_DATA_TF()
+    pdu = PData((PresentationDataValue(1, True, True, b"ab"),))
+    data.decode(encode(pdu))
+    assert data.encode() == encode(pdu)
