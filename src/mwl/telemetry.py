@@ -114,7 +114,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "store_available": Event(Level.INFO, "The worklist folder can be read again."),
         "folder_loaded": Event(
-            Level.INFO, "The worklist folder was read: files, items, files skipped, milliseconds."
+            Level.INFO, "The whole worklist folder was read: files, items, files skipped."
         ),
         "watch_fallback": Event(
             Level.WARNING,

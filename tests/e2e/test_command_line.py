@@ -74,6 +74,20 @@ def test_find_as_json_without_answers_is_an_empty_list(server: RunningServer) ->
     assert (status, json.loads(output)) == (0, [])
 
 
+def test_find_asks_for_names_in_any_script(server: RunningServer) -> None:
+    status, output, errors = find(server, "-k", "PatientName=ПРИМЕРОВ*", "-k", "PatientID")
+    assert status == 0, errors
+    assert "(0010,0020) LO [P4]" in output.replace("P4 ]", "P4]")
+
+
+def test_find_without_keys_asks_for_the_usual_ones(server: RunningServer) -> None:
+    status, output, errors = find(server, "--json")
+    assert status == 0, errors
+    answers = [Dataset.from_json(answer) for answer in json.loads(output)]
+    assert len(answers) == 5
+    assert all("PatientName" in answer and "AccessionNumber" in answer for answer in answers)
+
+
 def test_find_as_table_has_a_row_an_answer(server: RunningServer) -> None:
     status, output, _ = find(server, "-k", "PatientName", "-k", f"{STEP}.Modality=CT", "--table")
     assert status == 0

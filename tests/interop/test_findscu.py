@@ -1,13 +1,16 @@
 """DCMTK's findscu and echoscu against `mwl serve`: transfer syntaxes, cancel, IPv6, dumps."""
 
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
-from support.dcmtk import dump2dcm, echoscu, findscu
+from support.dcmtk import dump2dcm, echoscu, findscu, require
 from support.server import RunningServer, run_mwl, running_server
 from support.worklists import FIVE_ITEMS, P2, P4, fill, fill_with_many, query_file, step, worklist
 
@@ -172,6 +175,46 @@ def test_selective_query_among_many_items_finds_the_one(crowded: RunningServer) 
     result = findscu(crowded.host, crowded.port, "PatientID=N11234", "AccessionNumber")
     assert [answer.AccessionNumber for answer in result.answers] == ["A11234"]
     assert result.final_status == 0x0000
+
+
+def test_answer_longer_than_a_pdu_arrives_whole(crowded: RunningServer) -> None:
+    keys = ("PatientID=N10001", "AdditionalPatientHistory")
+    result = findscu(crowded.host, crowded.port, *keys, options=["-pdu", "4096"])
+    assert result.answers[0].AdditionalPatientHistory.strip() == ("long " * 2000).strip()
+
+
+@contextmanager
+def stalled(server: RunningServer) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a findscu that asks for everything and is stopped after the first answer."""
+    keys = ("-k", "PatientID", "-k", "AdditionalPatientHistory")
+    process = subprocess.Popen(
+        [require("findscu"), "-v", "-W", *keys, server.host, str(server.port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout is not None
+        assert any(b"Find Response: 1 " in line for line in process.stdout)
+        process.send_signal(signal.SIGSTOP)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_others_are_answered_while_a_device_does_not_read(crowded: RunningServer) -> None:
+    with stalled(crowded) as slow:
+        result = findscu(crowded.host, crowded.port, "PatientID=N10005", "AccessionNumber")
+        assert slow.poll() is None
+    assert [answer.AccessionNumber for answer in result.answers] == ["A10005"]
+
+
+def test_server_stops_while_a_device_does_not_read(tmp_path: Path) -> None:
+    folder = fill_with_many(tmp_path / "items", MANY)
+    with running_server(folder) as server, stalled(server) as slow:
+        server.stop()
+        assert slow.poll() is None
 
 
 def _has_ipv6() -> bool:

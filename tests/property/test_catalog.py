@@ -233,7 +233,9 @@ class ScannedFolderMachine(FolderMachine):
     mode = "scan"
 
 
-# The kernel takes 10 ms to close a watch, and an example closes several.
-FolderMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestWatchedFolder = WatchedFolderMachine.TestCase
 TestScannedFolder = ScannedFolderMachine.TestCase
+
+# The kernel takes 10 ms to close a watch, and an example closes several.
+TestWatchedFolder.settings = settings(max_examples=60, stateful_step_count=30)
+TestScannedFolder.settings = settings(max_examples=60, stateful_step_count=30)

@@ -33,14 +33,20 @@ def test_candidates_hold_every_match_after_any_changes(
     assert len(index) == len(kept)
 
 
-@given(identifiers(), st.lists(worklists(), max_size=8), POLICIES)
+@given(
+    identifiers(),
+    st.lists(worklists(), max_size=8),
+    POLICIES,
+    st.sampled_from(["off", "fill", "force"]),
+)
 def test_what_the_index_counts_is_what_explaining_counts(
-    asked: Values, stored: list[Values], chosen: Any
+    asked: Values, stored: list[Values], chosen: Any, rule: str
 ) -> None:
     index = Index()
     for values in stored:
         index.add(item(values))
-    compiled = query(asked, chosen)
+    compiled = query(asked, chosen, station_ae_title="CT", station_rule=rule)
+    assert set(filter(compiled.matches, index)) <= set(index.candidates(compiled))
     explanation = compiled.explain(index)
     for criterion in compiled.leaves():
         counted = index.excluded(criterion)

@@ -10,12 +10,23 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mwl.dataset import TRANSFER_SYNTAXES, decode
+from mwl.dataset import TRANSFER_SYNTAXES, Element, Elements, decode, vr_of
+from mwl.errors import RequestRefused
+from mwl.item import items_of
+from mwl.matching import Policy, Query
+from mwl.matching import compile as compile_query
 from support import oracle
-from support.items import elements, item, policy, query, step
+from support.items import LATIN_1, elements, item, policy, query, step
 from support.queries import DATE_KEYS, DATES, TIME_KEYS, TIMES, identifiers, worklists
 
 Values = Mapping[str, Any]
+
+
+def understood_or_refused(keys: Elements, chosen: Policy) -> Query | RequestRefused:
+    try:
+        return compile_query(keys, chosen)
+    except RequestRefused as refusal:
+        return refusal
 
 
 @given(identifiers(), worklists())
@@ -50,6 +61,33 @@ def test_start_date_and_start_time_match_what_the_oracle_says(
 def test_case_and_accents_count_when_told_so(asked: Values, stored: Values) -> None:
     found = query(asked, policy(case_sensitive=True)).matches(item(stored))
     assert found == oracle.matches(asked, stored, case_sensitive=True)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([0x00080005, 0x00080050, 0x00100010, 0x00100020, 0x00100030, 0x0020000D])
+        | st.sampled_from([0x00101030, 0x001021C0, 0x001021B0, 0x00404005, 0x00091001, 0x00420011]),
+        st.binary(max_size=20) | st.text("0123456789-+.*?^=\\ ", max_size=20).map(str.encode),
+    ),
+    st.dictionaries(st.sampled_from([0x00080050, 0x00100010, 0x00100030]), st.binary(max_size=20)),
+    st.sampled_from(["standard", "orthanc"]),
+)
+def test_any_value_is_understood_or_refused(
+    asked: dict[int, bytes], stored: dict[int, bytes], dialect: str
+) -> None:
+    keys, values = (
+        {tag: Element(tag, vr_of(tag), value) for tag, value in sorted(found.items())}
+        for found in (asked, stored)
+    )
+    compiled = understood_or_refused(keys, policy(dialect))
+    if isinstance(compiled, RequestRefused):
+        assert compiled.status == 0xA900
+        assert compiled.offending[0] in asked
+        assert compiled.comment.isascii()
+        return
+    (found,) = items_of("any.wl", values, split_steps=True, default=LATIN_1)
+    assert bool(compiled.rejected_by(found)) != compiled.matches(found)
+    compiled.answer(found, TRANSFER_SYNTAXES[0])
 
 
 @given(identifiers(), worklists())

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mwl.attributes import ACCESSION_NUMBER
 from mwl.catalog import Catalog
-from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
+from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode, values
 from mwl.find import Outcome, Request, Rules, Worklist
 from mwl.matching import Policy
 from mwl.results import Variant
@@ -69,7 +70,9 @@ class Site:
             batches += [len(batch)] if batch else []
             answers += [decode(unframed(framed), IMPLICIT_VR_LITTLE_ENDIAN) for framed in batch]
 
-    def accessions(self, values: Mapping[str, Any], calling: str = "CT1") -> list[str]:
+    def accessions(self, query: Mapping[str, Any], calling: str = "CT1") -> list[str]:
         """Send a query and give the accession number of each answer, in order."""
-        asked = self.ask({**values, "AccessionNumber": values.get("AccessionNumber", "")}, calling)
-        return [bytes(answer[0x00080050].value).decode().strip() for answer in asked.answers]
+        asked = self.ask({**query, "AccessionNumber": query.get("AccessionNumber", "")}, calling)
+        return [
+            values(answer[ACCESSION_NUMBER], items.LATIN_1)[0].strip() for answer in asked.answers
+        ]

@@ -349,6 +349,13 @@ def test_a_value_too_long_for_its_vr_is_written_as_unknown(transfer_syntax: str)
     assert decode(data, transfer_syntax) == elements
 
 
+def test_junk_in_place_of_a_sequence_does_not_spoil_an_implicit_data_set() -> None:
+    elements = [Element(0x00081110, "UN", b"junk"), *data_set(PatientID="P1").values()]
+    data = encode(elements, IMPLICIT_VR_LITTLE_ENDIAN)
+    expected = data_set(ReferencedStudySequence=[], PatientID="P1")
+    assert decode(data, IMPLICIT_VR_LITTLE_ENDIAN) == expected
+
+
 @pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
 def test_pydicom_reads_what_is_written(transfer_syntax: str) -> None:
     data_file = BytesIO(file_of(WORKLIST, transfer_syntax))
@@ -379,11 +386,20 @@ def test_meta_information_without_a_preamble_is_read() -> None:
     assert read_file(file_of(WORKLIST, EXPLICIT_VR_BIG_ENDIAN)[132:]) == WORKLIST
 
 
-def test_meta_information_with_a_wrong_group_length_is_read() -> None:
+@pytest.mark.parametrize("length", [0, 14, 15, 0xFFFF])
+def test_meta_information_with_a_wrong_group_length_is_read(length: int) -> None:
     data = bytearray(file_of(WORKLIST))
-    assert data[140:144] != b"\xff\xff\0\0"
-    data[140:144] = b"\xff\xff\0\0"
+    assert data[132:140] == b"\x02\0\0\0UL\4\0"
+    data[140:144] = struct.pack("<I", length)
     assert read_file(bytes(data)) == WORKLIST
+
+
+def test_damaged_meta_information_is_named_with_its_place() -> None:
+    data = file_of(WORKLIST)
+    with pytest.raises(DatasetError, match=r"no known VR .* in \(0002,0010\) at offset 158"):
+        read_file(data.replace(b"\x10\0UI", b"\x10\0U1"))
+    with pytest.raises(DatasetError, match="inside its meta information"):
+        read_file(data[:170])
 
 
 def test_meta_information_without_a_transfer_syntax_leaves_it_to_the_data_set() -> None:
@@ -562,12 +578,12 @@ def test_json_reads_an_item_in_the_character_set_that_it_names() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        [f"{syntax} {length} {groups} {wrapping}"]
-        for syntax in ("+te", "+ti", "+tb", "+td")
+        [f"--write-xfer{syntax} {length} {groups} {wrapping}"]
+        for syntax in ("-little", "-implicit", "-big", "-deflated")
         for length in ("+e", "-e")
         for groups in ("+g", "-g")
         for wrapping in ("+F", "-F")
-        if not (syntax == "+td" and wrapping == "-F")
+        if not (syntax == "-deflated" and wrapping == "-F")
     ],
     ids=lambda options: options[0],
 )

@@ -21,8 +21,8 @@ def scheduled(accession: str, date: str = "20261123", **values: str) -> dict[str
     }
 
 
-def site_with(*accessions: str, **rules: object) -> Site:
-    site = Site(**rules)
+def site_with(*accessions: str, limit_answers: int = 0) -> Site:
+    site = Site(limit_answers=limit_answers)
     for accession in accessions:
         site.put(f"{accession}.wl", scheduled(accession))
     return site

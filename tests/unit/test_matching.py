@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from mwl.dataset import ENCODINGS, Element
-from mwl.errors import RequestRefused
+from mwl.dataset import ENCODINGS
 from mwl.matching import compile as compile_query
-from support.items import elements, item, items, policy, query, step
+from support.items import elements, item, policy, query, step
 
 DATE = "ScheduledProcedureStepStartDate"
 TIME = "ScheduledProcedureStepStartTime"
@@ -22,13 +21,6 @@ def finds(asked: dict[str, Any], stored: dict[str, Any], **choices: Any) -> bool
 
 def step_finds(asked: dict[str, Any], stored: dict[str, Any]) -> bool:
     return finds({STEPS: [asked]}, {STEPS: [stored]})
-
-
-def refusal(asked: dict[str, Any]) -> RequestRefused:
-    with pytest.raises(RequestRefused) as caught:
-        query(asked)
-    assert caught.value.status == 0xA900
-    return caught.value
 
 
 # Universal matching: C.2.2.2.3
@@ -479,162 +471,3 @@ def test_asking_for_a_private_attribute_to_be_returned_hides_nothing() -> None:
 
 def test_a_value_stored_with_an_unknown_vr_is_read_with_that_of_the_key() -> None:
     assert finds({"PatientID": "P1"}, {"0010,0020 UN": b"P1"})
-
-
-# Refusals: PS3.4 Table K.4-1
-
-
-@pytest.mark.parametrize(
-    ("asked", "comment", "offending"),
-    [
-        (
-            step(**{DATE: "2025*"}),
-            "Start Date is not YYYYMMDD or a range of such dates",
-            (0x00400100, 0x00400002),
-        ),
-        (
-            step(**{DATE: "20250230"}),
-            "Start Date is not YYYYMMDD or a range of such dates",
-            (0x00400100, 0x00400002),
-        ),
-        (
-            step(**{TIME: "2500"}),
-            "Start Time is not HHMMSS or a range of such times",
-            (0x00400100, 0x00400003),
-        ),
-        (
-            {"PatientBirthDate": "-"},
-            "Patient's Birth Date is not YYYYMMDD or a range of such dates",
-            (0x00100030,),
-        ),
-        (
-            {"StudyInstanceUID": "1.2.*"},
-            "Study Instance UID is not a UID or a list of UIDs",
-            (0x0020000D,),
-        ),
-        (
-            {STEPS: [{}, {}]},
-            "Scheduled Procedure Step Sequence must have one item in a query",
-            (0x00400100,),
-        ),
-        ({STEPS: b"CT"}, "Scheduled Procedure Step Sequence must be a sequence", (0x00400100,)),
-        ({"0010,0020 SQ": [{}]}, "Patient ID must not be a sequence", (0x00100020,)),
-        (
-            {"SpecificCharacterSet": "ISO_IR 192", "PatientName": b"\xff\xff"},
-            "Patient's Name does not fit the query's character set",
-            (0x00100010,),
-        ),
-        (
-            {"PregnancyStatus": b"\1\0\1"},
-            "Pregnancy Status has a length that is wrong for its VR",
-            (0x001021C0,),
-        ),
-        (
-            {"0042,0011 OB": b"x1"},
-            "Encapsulated Document cannot be a matching key (VR OB)",
-            (0x00420011,),
-        ),
-        (
-            {"0002,0010 UI": "1.2"},
-            "Transfer Syntax UID does not belong into a query",
-            (0x00020010,),
-        ),
-    ],
-)
-def test_an_illegal_key_is_refused(
-    asked: dict[str, Any], comment: str, offending: tuple[int, ...]
-) -> None:
-    refused = refusal(asked)
-    assert refused.comment == comment
-    assert refused.offending == offending
-
-
-@pytest.mark.parametrize(
-    "key", ["2025011", "20251301", "2025-01-10", "20250110-x", "--", "20250110--", "10.01.2025"]
-)
-def test_what_is_no_date_is_refused(key: str) -> None:
-    assert refusal({"PatientBirthDate": key}).offending == (0x00100030,)
-
-
-@pytest.mark.parametrize("key", ["20250110250000", "20250110-20250111-20250112", "-", "x"])
-def test_what_is_no_moment_is_refused(key: str) -> None:
-    assert refusal(step(**{MOMENT: key})).offending == (0x00400100, 0x00404005)
-
-
-def test_an_unknown_character_set_is_refused() -> None:
-    identifier = elements({"PatientID": "1"}) | {0x00080005: Element(0x00080005, "CS", b"KLINGON ")}
-    with pytest.raises(RequestRefused) as caught:
-        compile_query(dict(sorted(identifier.items())), policy())
-    assert caught.value.offending == (0x00080005,)
-    assert caught.value.comment == "Specific Character Set is not supported"
-
-
-# FilterIssuerAet
-
-
-@pytest.mark.parametrize("asked", [{}, {STEPS: []}, step(**{STATION: ""}), step(**{STATION: "*"})])
-def test_fill_restricts_an_open_query_to_the_callers_station(asked: dict[str, Any]) -> None:
-    compiled = query(asked, station_ae_title="CT1", station_rule="fill")
-    assert compiled.matches(item(step(**{STATION: "CT1\\CT2"})))
-    assert not compiled.matches(item(step(**{STATION: "MR1"})))
-    assert not compiled.matches(item({}))
-    (leaf,) = compiled.leaves()
-    assert leaf.kind == "caller's AE title"
-    assert leaf.name == f"{STEPS}.{STATION}"
-
-
-def test_fill_does_not_override_what_was_asked() -> None:
-    compiled = query(step(**{STATION: "MR1"}), station_ae_title="CT1", station_rule="fill")
-    assert compiled.matches(item(step(**{STATION: "MR1"})))
-
-
-def test_force_restricts_to_the_caller_on_top_of_what_was_asked() -> None:
-    compiled = query(step(**{STATION: "MR*"}), station_ae_title="CT1", station_rule="force")
-    assert not compiled.matches(item(step(**{STATION: "MR1"})))
-    assert not compiled.matches(item(step(**{STATION: "CT1"})))
-    assert compiled.matches(item(step(**{STATION: "CT1\\MR1"})))
-
-
-def test_a_callers_title_has_no_wild_cards() -> None:
-    compiled = query({}, station_ae_title="*", station_rule="fill")
-    assert not compiled.matches(item(step(**{STATION: "CT1"})))
-
-
-def test_an_unknown_station_rule_is_an_error_of_the_program() -> None:
-    with pytest.raises(ValueError, match="station rule"):
-        query({}, station_rule="maybe")
-
-
-# Explaining
-
-
-def test_rejected_by_names_the_keys_that_fail() -> None:
-    compiled = query({"PatientID": "1", **step(Modality="CT", **{STATION: "CT1"})})
-    found = item({"PatientID": "1", **step(Modality="CT", **{STATION: "MR1"})})
-    assert [failure.name for failure in compiled.rejected_by(found)] == [f"{STEPS}.{STATION}"]
-    assert compiled.rejected_by(found)[0].path == (0x00400100, 0x00400001)
-
-
-def test_rejected_by_names_the_sequence_when_no_item_meets_all() -> None:
-    compiled = query(step(Modality="CT", **{STATION: "MR1"}))
-    found = item({STEPS: [{"Modality": "CT", STATION: "CT1"}, {"Modality": "MR", STATION: "MR1"}]})
-    assert [failure.name for failure in compiled.rejected_by(found)] == [STEPS]
-
-
-def test_explain_counts_what_each_key_excludes() -> None:
-    compiled = query({"PatientID": "P*", **step(Modality="CT")})
-    explanation = compiled.explain(
-        item({"PatientID": patient, **step(Modality=modality)})
-        for patient, modality in [("P1", "CT"), ("P2", "MR"), ("X", "MR"), ("P3", "US")]
-    )
-    assert (explanation.looked_at, explanation.matched) == (4, 1)
-    by_name = {criterion.name: count for criterion, count in explanation.excluded.items()}
-    assert by_name == {f"{STEPS}.Modality": 3, "PatientID": 1}
-    assert list(by_name) == [f"{STEPS}.Modality", "PatientID"]
-
-
-def test_each_step_of_a_file_is_matched_on_its_own() -> None:
-    first, second = items({STEPS: [{"Modality": "CT"}, {"Modality": "MR"}]})
-    compiled = query(step(Modality="MR"))
-    assert not compiled.matches(first)
-    assert compiled.matches(second)

@@ -165,6 +165,12 @@ def test_text_that_its_set_cannot_decode_is_answered_as_it_is() -> None:
     assert answer({"PatientID": ""}, stored) == expected(stored)
 
 
+def test_text_of_which_nobody_knows_the_set_is_answered_as_it_is() -> None:
+    default = ENCODINGS["Ascii"]
+    found = item({"PatientID": b"\xe4\xf6"}, default=default)
+    assert answer({"PatientID": ""}, found, policy(default=default)) == found.elements()
+
+
 def test_the_time_zone_of_an_item_is_answered_unasked() -> None:
     stored = {"TimezoneOffsetFromUTC": "+0100", "PatientID": "1"}
     assert answer({"PatientID": ""}, stored) == expected(stored)

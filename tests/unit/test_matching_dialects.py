@@ -1,5 +1,7 @@
 """The two dialects: one test for each row of the table in docs/matching.md, run in both."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +133,12 @@ def test_dialects_are_found_by_name() -> None:
         "standard": "standard",
         "orthanc": "orthanc",
     }
+
+
+def test_every_row_of_the_documented_table_has_its_test() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "matching.md").read_text(encoding="utf-8")
+    rows = text.split("## The two dialects")[1].split("| --- | --- | --- | --- |\n")[1]
+    for row in rows.split("\n\n")[0].splitlines():
+        named = re.findall(r"`(test_\w+)`", row)
+        assert named, row
+        assert all(name in globals() for name in named), row

@@ -138,19 +138,23 @@ _REPERTOIRES: Mapping[int, tuple[_Repertoire, ...]] = {
 
 _ESCAPES = {row.escape: row for rows in _REPERTOIRES.values() for row in rows}
 
-# The codecs of the terms that stand alone, without code extension.
-_CODECS = {f"ISO_IR {number}": rows[-1].codec for number, rows in _REPERTOIRES.items()}
-for _number in (58, 87, 149, 159):
-    del _CODECS[f"ISO_IR {_number}"]
-_CODECS |= {
+_STAND_ALONE = {
     "ISO_IR 192": codecs.lookup("utf-8"),
     "GB18030": codecs.lookup("gb18030"),
     "GBK": codecs.lookup("gbk"),
 }
+"""Terms that do not combine with others, with their codecs."""
+
+_CODECS: Mapping[str, codecs.CodecInfo] = {
+    f"ISO_IR {number}": rows[-1].codec
+    for number, rows in _REPERTOIRES.items()
+    if rows[-1].width == 1
+} | _STAND_ALONE
+"""Terms without code extension, with their codecs."""
 
 # ------------------------------------------------------------------------------- terms
 
-_ISO_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?(\d+)", re.IGNORECASE)
+_ISO_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]{1,3})", re.IGNORECASE)
 """The terms of ISO sets as they should be written and as devices write them."""
 
 _OTHER_TERMS = {"GB18030": "GB18030", "GBK": "GBK", "UTF-8": "ISO_IR 192", "UTF8": "ISO_IR 192"}
@@ -160,10 +164,13 @@ def _canonical(term: str) -> str:
     """Give the defined term for what a device wrote."""
     match = _ISO_TERM.fullmatch(term)
     if match:
-        extension, number = match.groups()
-        term = f"ISO 2022 IR {int(number)}" if extension else f"ISO_IR {int(number)}"
-        if term in _CODECS or (extension and int(number) in _REPERTOIRES):
-            return term
+        extension, digits = match.groups()
+        number = int(digits)
+        # Deviation: the sets of two bytes have no term without extension, yet devices write one.
+        if number in _REPERTOIRES and (extension or f"ISO_IR {number}" not in _CODECS):
+            return f"ISO 2022 IR {number}"
+        if f"ISO_IR {number}" in _CODECS:
+            return f"ISO_IR {number}"
     elif term.upper() in _OTHER_TERMS:
         return _OTHER_TERMS[term.upper()]
     raise DatasetError(f"unknown character set {term[:20]!a}", tag=_SPECIFIC_CHARACTER_SET)
@@ -186,8 +193,6 @@ def _canonical_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
     extended = [term.replace("ISO_IR", "ISO 2022 IR") for term in found]
     return tuple(dict.fromkeys(extended))
 
-
-_STAND_ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})
 
 # ------------------------------------------------------------------------------- sets
 
@@ -262,6 +267,8 @@ class CharacterSet:
         """
         if self._codec:
             return self._codec.encode(text, "strict")[0]
+        if text.isascii() and self._keeps_ascii and "\x1b" not in text:
+            return text.encode("ascii")
         return self._encode_extended(text, _DELIMITERS.get(vr, _VALUE_DELIMITERS))
 
     def _undecodable(self, offset: int) -> DatasetError:

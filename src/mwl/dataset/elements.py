@@ -420,11 +420,13 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
     Source: PS3.10 section 7.1.
     """
     transfer_syntax = None
-    # A deflated data set may begin with any bytes, also those of group 0002, so the length of the
-    # group counts. Deviation: where it is wrong, the first other group ends this one.
     end = -1
-    while data[position : position + 2] == _META_GROUP and position != end:
-        tag, vr, size = _EXPLICIT.headers[data[position : position + 8]]
+    while data[position : position + 2] == _META_GROUP:
+        # Only a deflated data set can begin like this group, so only there its length counts: it
+        # is wrong in files of some devices.
+        if position == end and transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            break
+        tag, vr, size = _header_at(data, position)
         start = position + 8
         if not size:
             start, length = _read_length(data, _EXPLICIT, vr, position)
@@ -437,6 +439,13 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
         elif tag == _TRANSFER_SYNTAX_UID:
             transfer_syntax = data[start:position].rstrip(b"\0 ").decode("latin-1")
     return transfer_syntax, position
+
+
+def _header_at(data: bytes, position: int) -> _Header:
+    try:
+        return _EXPLICIT.headers[data[position : position + 8]]
+    except DatasetError as error:
+        raise DatasetError(error.message, offset=position, tag=error.tag) from None
 
 
 def _swap(value: bytes, vr: str) -> bytes:
@@ -474,7 +483,8 @@ def encode(elements: Iterable[Element], transfer_syntax: str) -> bytes:
 
 def _write_elements(elements: Iterable[Element], syntax: _Syntax) -> bytes:
     starts = syntax.starts
-    short_limit = _SHORT_LENGTH_LIMIT if syntax.explicit else _UNDEFINED
+    is_implicit = not syntax.explicit
+    short_limit = _UNDEFINED if is_implicit else _SHORT_LENGTH_LIMIT
     is_swapped = syntax.order == ">"
     parts: list[bytes] = []
     append = parts.append
@@ -482,8 +492,11 @@ def _write_elements(elements: Iterable[Element], syntax: _Syntax) -> bytes:
         if not tag & 0xFFFF:  # a group length
             continue
         if isinstance(content, bytes):
-            length = len(content)
             value = content
+            length = len(value)
+            if is_implicit and vr_of(tag) == "SQ":
+                # What is no sequence where the reader expects one would spoil the whole data set.
+                value, length = b"", 0
             if length & 1:
                 value += pad_of(vr)
                 length += 1

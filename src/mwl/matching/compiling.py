@@ -7,6 +7,7 @@ asked for.
 Source: DICOM PS3.4 C.2.2.2, K.2.2, K.4.1.1.3.1.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 from mwl.attributes import (
@@ -83,10 +84,12 @@ def compile(  # noqa: A001 - the verb of `re.compile`; the module is called `mwl
         raise _refusal(
             "Specific Character Set is not supported", (SPECIFIC_CHARACTER_SET,)
         ) from None
-    skips = policy.dialect.skips_missing_sequences and station_rule != "force"
+    skips = policy.dialect.skips_missing_sequences
     compiler = _Compiler(not policy.case_sensitive_person_names, skips)
     criteria, returns = compiler.level(identifier, (), characters)
     if station_rule != "off":
+        # What is forced holds for an item without steps as well.
+        skips = skips and station_rule != "force"
         criteria = _with_station(criteria, station_ae_title, station_rule, skips=skips)
     return Query(criteria, returns, policy)
 
@@ -101,7 +104,7 @@ def _illegal(path: tuple[int, ...], what: str) -> RequestRefused:
     name = name_of(tag)
     if name != "Scheduled Procedure Step Sequence":
         name = name.removeprefix("Scheduled Procedure Step ")
-    if not name or len(name) + 1 + len(what) > ERROR_COMMENT_LIMIT:
+    if not name or not name.isascii() or len(name) + 1 + len(what) > ERROR_COMMENT_LIMIT:
         name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
     return _refusal(f"{name} {what}", path)
 
@@ -278,7 +281,10 @@ def _with_station(
 ) -> tuple[Criterion, ...]:
     """Restrict the steps to those of the caller's station."""
     steps = next((found for found in criteria if found.path == _STATION[:1]), None)
-    inner = steps.inner if steps else ()
+    inner = tuple(
+        replace(criterion, skipped_without_sequence=skips)
+        for criterion in (steps.inner if steps else ())
+    )
     if rule == "fill" and any(criterion.path == _STATION for criterion in inner):
         return criteria
     # A caller without a name, which the upper layer does not let through, has no station.

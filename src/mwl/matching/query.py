@@ -23,6 +23,7 @@ from mwl.matching.criteria import Criterion, Level, level_of
 from mwl.matching.policy import Policy
 
 _UNICODE = CharacterSet.of(("ISO_IR 192",))
+_ASCII_TERMS = ("ISO_IR 6",)
 
 
 class Answer(NamedTuple):
@@ -157,5 +158,7 @@ def _with_character_set(found: Elements, level: Level) -> Elements:
         # The default set has no defined term, so the device could not be told how to read it.
         characters = _UNICODE
         found, _ = recoded(level._replace(elements=found), characters)
+    elif characters.terms == _ASCII_TERMS:
+        return found  # nobody knows the set of this text
     named = character_set_element(characters.terms)
     return {named.tag: named, **found}

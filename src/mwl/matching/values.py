@@ -223,7 +223,7 @@ def normals(vr: str, texts: Iterable[str], *, folds_names: bool) -> tuple[Hashab
         folds_names: Whether person names lose case and accents.
     """
     normal = NORMALS[vr] if folds_names or vr != "PN" else exact_name
-    return tuple(value for value in map(normal, texts) if value is not None)
+    return tuple([value for value in map(normal, texts) if value is not None])
 
 
 @lru_cache(maxsize=1024)

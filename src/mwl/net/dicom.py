@@ -10,6 +10,7 @@ The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
@@ -54,6 +55,10 @@ WAITING_REQUESTS = 16
 
 STOP_GRACE_S = 5.0
 """Seconds that open associations have to finish when the server stops."""
+
+
+ABORT_GRACE_S = 1.0
+"""Seconds that the aborts of the others have to go out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,9 @@ class Connections:
         except TimeoutError:
             for connection in tuple(self._open):
                 connection.abort()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ABORT_GRACE_S):
+                    await self.closed()
 
 
 class DicomConnection(asyncio.Protocol):
@@ -186,12 +194,13 @@ class DicomConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the association; ARTIM runs until its request is here (PS3.8 AE-5)."""
         self._transport = cast("asyncio.Transport", transport)
-        self.host, self._port = transport.get_extra_info("peername", ("", 0))[:2]
+        # A peer that is gone already has no name.
+        address, self._port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
+        self.host = address.removeprefix("::ffff:") if "." in address else address
         self._connections.add(self)
         self._opened = perf_counter()
-        self._association = Association(
-            Role.ACCEPTOR, self._service.limits, self._loop.time()
-        )
+        self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
         self._arm_timer()
 
     def data_received(self, data: bytes) -> None:
