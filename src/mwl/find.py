@@ -13,6 +13,7 @@ Source: DICOM PS3.4 section K.4.1.
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mwl import telemetry
 from mwl.catalog import Catalog
@@ -37,8 +38,7 @@ CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One C-FIND-RQ.
 
     Args:
@@ -52,8 +52,7 @@ class Request:
     variant: Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a query ended: what the final response says and what the log tells.
 
     Args:

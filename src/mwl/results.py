@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
+from typing import NamedTuple
 
 from mwl.catalog import Catalog
 from mwl.item import WorklistItem
@@ -58,8 +59,7 @@ class Exclusion:
         return f"{self.name} ({self.excluded} of {self.looked_at})"
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """How answers are put on the wire: answers encoded for one variant fit every such association.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from support.server import RunningServer, run_mwl, running_server
-from support.worklists import FIVE_ITEMS, configuration, fill
+from support.worklist_files import FIVE_ITEMS, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
 COMMANDS = ["serve", "echo", "find", "config"]

@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from support.dcmtk import findscu
 from support.server import running_server
-from support.worklists import FIVE_ITEMS, GARBAGE, configuration, fill
+from support.worklist_files import FIVE_ITEMS, GARBAGE, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
 PATIENT_DATA = [

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from support.dcmtk import echoscu, findscu
 from support.server import RunningServer, running_server
-from support.worklists import FIVE_ITEMS, configuration, fill, query_file, step, worklist
+from support.worklist_files import FIVE_ITEMS, configuration, fill, query_file, step, worklist
 
 pytestmark = pytest.mark.interop
 

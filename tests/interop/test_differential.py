@@ -18,7 +18,7 @@ from pydicom import Dataset
 
 from support.dcmtk import FindResult, findscu, run, running_wlmscpfs
 from support.server import RunningServer, running_server
-from support.worklists import P1, P2, P3, P4, code, fill, step, worklist
+from support.worklist_files import P1, P2, P3, P4, code, fill, step, worklist
 
 pytestmark = pytest.mark.interop
 

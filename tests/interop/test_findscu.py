@@ -12,7 +12,16 @@ from pydicom import Dataset
 
 from support.dcmtk import dump2dcm, echoscu, findscu, require
 from support.server import RunningServer, run_mwl, running_server
-from support.worklists import FIVE_ITEMS, P2, P4, fill, fill_with_many, query_file, step, worklist
+from support.worklist_files import (
+    FIVE_ITEMS,
+    P2,
+    P4,
+    fill,
+    fill_with_many,
+    query_file,
+    step,
+    worklist,
+)
 
 pytestmark = pytest.mark.interop
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.dcmtk import FindResult, findscu
 from support.server import RunningServer, running_server
-from support.worklists import GARBAGE, P1, P2, P3, configuration, fill, part10, put
+from support.worklist_files import GARBAGE, P1, P2, P3, configuration, fill, part10, put
 
 pytestmark = pytest.mark.interop
 

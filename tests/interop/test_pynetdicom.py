@@ -14,7 +14,7 @@ from pynetdicom.association import Association
 
 from support.dcmtk import free_port
 from support.server import RunningServer, run_mwl, running_server
-from support.worklists import FIVE_ITEMS, P1, P3, fill, fill_with_many, step, worklist
+from support.worklist_files import FIVE_ITEMS, P1, P3, fill, fill_with_many, step, worklist
 
 pytestmark = pytest.mark.interop
 

@@ -12,7 +12,7 @@ import pytest
 
 from support.dcmtk import FindResult, echoscu, findscu
 from support.server import RunningServer, running_server
-from support.worklists import FIVE_ITEMS, GARBAGE, P2, configuration, fill
+from support.worklist_files import FIVE_ITEMS, GARBAGE, P2, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
 STATION = f"{STEP}.ScheduledStationAETitle"

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from support.dcmtk import running_wlmscpfs
 from support.server import run_mwl
-from support.worklists import FIVE_ITEMS, fill, query_file
+from support.worklist_files import FIVE_ITEMS, fill, query_file
 
 pytestmark = pytest.mark.interop
 

@@ -195,7 +195,8 @@ class DicomConnection(asyncio.Protocol):
         """Start the association; ARTIM runs until its request is here (PS3.8 AE-5)."""
         self._transport = cast("asyncio.Transport", transport)
         # A peer that is gone already has no name.
-        address, self._port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        peer: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
+        address, self._port = peer
         # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
         self.host = address.removeprefix("::ffff:") if "." in address else address
         self._connections.add(self)
@@ -375,7 +376,7 @@ class DicomConnection(asyncio.Protocol):
         started = perf_counter()
         self._queries += 1
         command, context = message.command, message.context
-        if {command.affected_sop_class_uid, context.abstract_syntax} != {MODALITY_WORKLIST_FIND}:
+        if not command.affected_sop_class_uid == context.abstract_syntax == MODALITY_WORKLIST_FIND:
             # PS3.7 9.1.2.1.6
             outcome = Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "Not the Modality Worklist SOP class")
             self._end_find(message, outcome, started)
