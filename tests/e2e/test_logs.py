@@ -38,6 +38,7 @@ def queries(port: int) -> None:
         "PatientBirthDate=19310509",
         "PatientName=POE^PAULA^NOWHERE",
         "PatientBirthDate=PATIENT-ID-4711",
+        f"{STEP}.ScheduledProcedureStepStartDate=DOE^JANE",
     ):
         findscu("127.0.0.1", port, key, "PatientID")
 
@@ -51,7 +52,7 @@ def test_no_patient_data_is_logged(tmp_path: Path, level: list[str], log_format:
         queries(server.port)
         log = server.stop()
     assert len(server.log.events("query")) == 6
-    assert len(server.log.events("query_refused")) == 1
+    assert len(server.log.events("query_refused")) == 2
     found = [value for value in [*PATIENT_DATA, "4711", "19310509"] if value in log]
     assert found == []
 

@@ -29,7 +29,7 @@ from mwl.dataset import (
 )
 from mwl.dump import dump
 from mwl.errors import ConfigError, DatasetError, PeerRefused
-from mwl.net.client import Peer, Response, associate
+from mwl.net.client import ClientAssociation, Peer, Response, associate
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 
@@ -101,7 +101,10 @@ async def _echo(peer: Peer) -> int:
             response = await association.echo()
     except PeerRefused as error:
         return _say_refused(error)
-    return _say_status(response, f"{peer.called_ae_title} at {peer.host}:{peer.port} answers")
+    status = _say_status(response)
+    if not status:
+        typer.echo(f"{peer.called_ae_title} at {peer.host}:{peer.port} answers")
+    return status
 
 
 def find(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -235,14 +238,23 @@ async def _find(peer: Peer, queries: list[Elements], printer: _Printer) -> int:
     try:
         async with associate(peer, [MODALITY_WORKLIST_FIND]) as association:
             for query in queries:
-                async for response in association.find(query):
-                    if response.identifier is None:
-                        status = max(status, _say_status(response, None))
-                    else:
-                        _print(response, printer)
+                status |= await _ask(association, query, printer)
     except PeerRefused as error:
         return _say_refused(error)
     return status
+
+
+async def _ask(association: ClientAssociation, query: Elements, printer: _Printer) -> int:
+    """Send one query and print its answers; give the exit status."""
+    found = False
+    async for response in association.find(query):
+        if response.identifier is None:
+            if not found and response.command.status == Status.SUCCESS:
+                typer.echo("mwl: no match", err=True)
+            return _say_status(response)
+        found = True
+        _print(response, printer)
+    return 0
 
 
 def _print(response: Response, printer: _Printer) -> None:
@@ -258,20 +270,18 @@ def _say_refused(error: PeerRefused) -> int:
     return 1
 
 
-def _say_status(response: Response, success: str | None) -> int:
-    """Say how an operation ended; give the exit status."""
+def _say_status(response: Response) -> int:
+    """Say what went wrong, if anything did; give the exit status."""
     command = response.command
-    status = command.status or Status.SUCCESS
-    if status == Status.SUCCESS:
-        if success is not None:
-            typer.echo(success)
+    if command.status == Status.SUCCESS:
         return 0
     offending = " ".join(
         f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {name_of(tag)}".rstrip()
         for tag in command.offending_element
     )
-    facts = [STATUS_NAMES.get(status, ""), telemetry.escape(command.error_comment), offending]
-    typer.echo(f"mwl: status {status:04X}: {': '.join(filter(None, facts))}", err=True)
+    name = STATUS_NAMES.get(command.status, "")
+    facts = [name, telemetry.escape(command.error_comment), offending]
+    typer.echo(f"mwl: status {command.status:04X}: {': '.join(filter(None, facts))}", err=True)
     return 1
 
 

@@ -4,8 +4,10 @@ Values of keys are written only when the site allows it (`DeidentifyLogs` false)
 tell nothing about a patient: station, modality, date and time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from mwl import telemetry
 from mwl.access import Caller, Refusal
@@ -41,16 +43,21 @@ KEYS_REMEMBERED = 256
 SOURCES_NAMED = 20
 """Files named in a `query_matched` line; the rest are counted."""
 
-HARMLESS = frozenset(
+_DATE_OR_TIME = re.compile(r"[\d.:*\\-]*")
+_CODE = re.compile(r"[A-Z0-9_ *?\\]*")
+_AE_TITLE = re.compile(r"[\w .:*?\\-]{0,64}", re.ASCII)
+
+HARMLESS: Mapping[int, re.Pattern[str]] = MappingProxyType(
     {
-        SPECIFIC_CHARACTER_SET,
-        MODALITY,
-        SCHEDULED_STATION_AE_TITLE,
-        SCHEDULED_PROCEDURE_STEP_START_DATE,
-        SCHEDULED_PROCEDURE_STEP_START_TIME,
+        SPECIFIC_CHARACTER_SET: _CODE,
+        MODALITY: _CODE,
+        SCHEDULED_STATION_AE_TITLE: _AE_TITLE,
+        SCHEDULED_PROCEDURE_STEP_START_DATE: _DATE_OR_TIME,
+        SCHEDULED_PROCEDURE_STEP_START_TIME: _DATE_OR_TIME,
     }
 )
-"""Keys whose values tell nothing about a patient: written even with `DeidentifyLogs`."""
+"""Keys whose values tell nothing about a patient, written even with `DeidentifyLogs`, provided that
+they look as they should: a device set up wrongly may send a name as a date."""
 
 HIDDEN = "(hidden: DeidentifyLogs)"
 """Stands for a value that the log may not hold."""
@@ -245,14 +252,15 @@ def _keys(message: MessageReceived, outcome: Outcome, *, with_values: bool) -> s
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
-def _names(asked: Query) -> str:
-    return " ".join(criterion.name for criterion in asked.leaves())
+def _names(asked: Query) -> str | None:
+    return " ".join(criterion.name for criterion in asked.leaves()) or None
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
-def _asked(identifier: bytes, transfer_syntax: str) -> str:
+def _asked(identifier: bytes, transfer_syntax: str) -> str | None:
     elements = decode(identifier, transfer_syntax)
-    return " ".join(f"{name}={value}" for name, value in _keys_of(elements, _text_of(elements)))
+    keys = _keys_of(elements, _text_of(elements))
+    return " ".join(f"{name}={value}" for name, value in keys) or None
 
 
 def _keys_of(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
@@ -276,11 +284,15 @@ def _as_orthanc(elements: Elements, text: CharacterSet, *, with_values: bool) ->
             query[tag] = [
                 _as_orthanc(item, text, with_values=with_values) for item in element.value
             ]
-        elif with_values or element.tag in HARMLESS or element.value.strip() in (b"", b"*"):
-            query[tag] = _shown(element, text)
         else:
-            query[tag] = HIDDEN
+            shown = _shown(element, text)
+            query[tag] = shown if with_values or _is_harmless(element.tag, shown) else HIDDEN
     return query
+
+
+def _is_harmless(tag: int, shown: str) -> bool:
+    pattern = HARMLESS.get(tag)
+    return shown in ("", "*") or (pattern is not None and pattern.fullmatch(shown) is not None)
 
 
 def _shown(element: Element, text: CharacterSet) -> str:
