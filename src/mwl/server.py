@@ -115,7 +115,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._worklists = Worklists(config)
-        self._connections = Connections()
+        self._connections: Connections | None = None
         self._listener: asyncio.Server | None = None
         self.host = ""
         self.port = 0
@@ -132,9 +132,10 @@ class Server:
         )
         loop = asyncio.get_running_loop()
         service = self._service()
+        connections = self._connections = Connections(loop, service.limits)
         listening = _listen(config.dicom_host, config.dicom_port)
         self._listener = await loop.create_server(
-            lambda: DicomConnection(service, self._connections, loop),
+            lambda: DicomConnection(service, connections, loop),
             sock=listening,
             backlog=BACKLOG,
         )
@@ -152,7 +153,7 @@ class Server:
 
     async def stop(self) -> None:
         """Take no new association, let the open ones finish for a while, abort the rest."""
-        if self._listener is None:
+        if self._listener is None or self._connections is None:
             return
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()

@@ -41,8 +41,8 @@ async def listening(
         ),
         limits=limits or Limits(),
     )
-    connections = Connections()
     loop = asyncio.get_running_loop()
+    connections = Connections(loop, service.limits)
     server = await loop.create_server(
         lambda: DicomConnection(service, connections, loop), "127.0.0.1", 0
     )

@@ -57,6 +57,12 @@ STOP_GRACE_S = 5.0
 """Seconds that open associations have to finish when the server stops."""
 
 
+CLOCK_TICK_S = 0.5
+"""Seconds between looks at the timers of all associations; how late one may act."""
+
+TICKS_OF_A_TIMEOUT = 4
+"""Looks within the shortest timeout, in looks, for timeouts too short for `CLOCK_TICK_S`."""
+
 ABORT_GRACE_S = 1.0
 """Seconds that the aborts of the others have to go out."""
 
@@ -91,9 +97,21 @@ class _Search:
 
 
 class Connections:
-    """The open associations of one listener, counted against their limits."""
+    """The open associations of one listener: counted against their limits, watched by one clock.
 
-    def __init__(self) -> None:
+    Args:
+        loop: The loop that they run on.
+        limits: Times of an association.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+        self._loop = loop
+        self._tick_s = min(
+            CLOCK_TICK_S,
+            limits.artim_timeout_s / TICKS_OF_A_TIMEOUT,
+            limits.idle_timeout_s / TICKS_OF_A_TIMEOUT or CLOCK_TICK_S,
+        )
+        self._clock: asyncio.TimerHandle | None = None
         self._open: set[DicomConnection] = set()
         self._of_host: Counter[str] = Counter()
         self._all_closed: asyncio.Event = asyncio.Event()
@@ -107,6 +125,18 @@ class Connections:
         self._open.add(connection)
         self._of_host[connection.host] += 1
         self._all_closed.clear()
+        if self._clock is None:
+            self._clock = self._loop.call_later(self._tick_s, self._tick)
+
+    def _tick(self) -> None:
+        """Let every connection look at the clock; run on while there are any.
+
+        One timer for all: setting and cancelling one each would cost more than their requests.
+        """
+        now = self._loop.time()
+        for connection in tuple(self._open):
+            connection.look_at_clock(now)
+        self._clock = self._loop.call_later(self._tick_s, self._tick) if self._open else None
 
     def remove(self, connection: "DicomConnection") -> None:
         """Count a connection out."""
@@ -164,7 +194,6 @@ class DicomConnection(asyncio.Protocol):
         "_queries",
         "_search",
         "_service",
-        "_timer",
         "_trace",
         "_transport",
         "_waiting",
@@ -180,7 +209,6 @@ class DicomConnection(asyncio.Protocol):
         self._loop = loop
         self._search: _Search | None = None
         self._waiting: deque[MessageReceived] = deque()
-        self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._pump_is_scheduled = False
         self._caller: Caller | None = None
@@ -202,7 +230,6 @@ class DicomConnection(asyncio.Protocol):
         self._connections.add(self)
         self._opened = perf_counter()
         self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
-        self._arm_timer()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer through one turn."""
@@ -219,8 +246,6 @@ class DicomConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything and write the association's line."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._end_search()
         self._waiting.clear()
         self._connections.remove(self)
@@ -264,23 +289,15 @@ class DicomConnection(asyncio.Protocol):
             self._transport.writelines(output)
         if self._association.closed:
             self._transport.close()
-        else:
-            self._arm_timer()
 
-    def _arm_timer(self) -> None:
-        """Keep one timer running; when it fires early it is only set again."""
-        if self._timer is None and (deadline := self._association.deadline) is not None:
-            self._timer = self._loop.call_at(deadline, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        now = self._loop.time()
+    def look_at_clock(self, now: float) -> None:
+        """Act on ARTIM or the idle timer, if one of them has run out."""
         deadline = self._association.deadline
-        if deadline is not None and now >= deadline:
-            self._association.expire(now)
-            if self._association.closed:
-                self._transport.abort()
-                return
+        if deadline is None or now < deadline:
+            return
+        self._association.expire(now)
+        if self._association.closed:
+            self._transport.abort()
         self._turn()
 
     # What events mean.

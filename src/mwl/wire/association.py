@@ -41,6 +41,7 @@ from mwl.wire.events import (
 from mwl.wire.negotiation import NegotiatedContext, negotiated_contexts
 from mwl.wire.pdu import (
     DEFAULT_MAX_PDU_LENGTH,
+    MEMO_CHUNK_BYTES,
     Abort,
     AbortReason,
     AssociateAccept,
@@ -52,6 +53,7 @@ from mwl.wire.pdu import (
     ReleaseResponse,
     encode,
     pdu_at,
+    pdus_in,
 )
 from mwl.wire.state import (
     ABORT_SOURCE,
@@ -184,6 +186,7 @@ class Association:
         "_assembler",
         "_buffer",
         "_deaf",
+        "_decoded",
         "_ended",
         "_events",
         "_limits",
@@ -213,6 +216,7 @@ class Association:
         self._assembler = MessageAssembler(limits.max_command_bytes, limits.max_message_bytes)
         self._buffer: bytes | bytearray = b""
         self._offset = 0  # what of the buffer has been read
+        self._decoded: deque[Pdu] = deque()  # PDUs of a short chunk, before the buffer
         self._ended = False  # the transport was closed by the peer, which has not been told yet
         self._deaf = False  # what still comes is of no use
         self._watched = False  # the idle time runs
@@ -234,7 +238,7 @@ class Association:
         elif self.closed or self._deaf:
             pass
         elif self._offset == len(self._buffer):
-            self._buffer, self._offset = data, 0
+            self._take_in(data)
         else:
             rest = self._buffer
             if not isinstance(rest, bytearray):
@@ -243,11 +247,20 @@ class Association:
             rest += data
             self._buffer, self._offset = rest, 0
 
+    def _take_in(self, data: bytes) -> None:
+        """Take bytes that begin with a PDU: decoded where they are short and end with one."""
+        if len(data) <= MEMO_CHUNK_BYTES and not self._decoded:
+            pdus = pdus_in(bytes(data), self._limits.max_pdu_length)
+            if pdus is not None:
+                self._decoded.extend(pdus)
+                return
+        self._buffer, self._offset = data, 0
+
     def next_event(self) -> Event | None:
         """Give the next event, or None: nothing more until more bytes or time."""
         events = self._events
         while not events:
-            if self._offset == len(self._buffer) and not self._ended:
+            if self._offset == len(self._buffer) and not self._ended and not self._decoded:
                 self._buffer, self._offset = b"", 0  # what was read is not held while idle
                 return None
             if not self._read():
@@ -259,6 +272,9 @@ class Association:
         if self.state is State.IDLE:
             return self._read_without_association()
         try:
+            if self._decoded:
+                self._take(self._decoded.popleft())
+                return True
             found = pdu_at(self._buffer, self._offset, self._limits.max_pdu_length)
             if found is not None:
                 pdu, self._offset = found
@@ -511,6 +527,7 @@ class Association:
         """Drop what has been received and not read, and what will be."""
         self._deaf = True
         self._buffer, self._offset = b"", 0
+        self._decoded.clear()
 
     def _close(self) -> None:
         """Let the transport be closed; nothing more comes."""

@@ -47,7 +47,7 @@ __all__ = [
     "DEFAULT_MAX_PDU_LENGTH",
     "MAX_ASSOCIATE_BYTES",
     "MAX_PRESENTATION_CONTEXTS",
-    "MEMO_BODY_BYTES",
+    "MEMO_CHUNK_BYTES",
     "MEMO_ENTRIES",
     "Abort",
     "AbortReason",
@@ -67,6 +67,7 @@ __all__ = [
     "UserInformation",
     "encode",
     "pdu_at",
+    "pdus_in",
     "read_pdu",
 ]
 
@@ -80,12 +81,13 @@ the longest SAML assertion beside the usual contexts; real ones stay under 20,00
 MAX_PRESENTATION_CONTEXTS = 128
 """Presentation contexts in one request: the odd numbers of one byte (PS3.8 Table 9-13)."""
 
-MEMO_BODY_BYTES = 4096
-"""Longest A-ASSOCIATE-RQ body whose decoding is remembered: a scanner's is a few hundred bytes."""
+MEMO_CHUNK_BYTES = 4096
+"""Longest chunk, in bytes, whose decoding is remembered: a request for an association or a query of
+a scanner takes a few hundred."""
 
-MEMO_ENTRIES = 256
-"""A-ASSOCIATE PDUs remembered. A hospital has fewer scanners than this, and each always sends the
-same bytes; with `MEMO_BODY_BYTES` this bounds the memory to a few megabytes."""
+MEMO_ENTRIES = 512
+"""Chunks remembered. A hospital has a few hundred scanners, and each always sends the same bytes;
+with `MEMO_CHUNK_BYTES` this bounds the memory to a few megabytes."""
 
 # PS3.8 Table 9-11 and following: PDU types
 _ASSOCIATE_RQ = 0x01
@@ -271,6 +273,27 @@ def pdu_at(buffer: bytes | bytearray, offset: int, limit: int) -> tuple[Pdu, int
     return _DECODERS[pdu_type](bytes(buffer[start:end])), end
 
 
+@lru_cache(MEMO_ENTRIES)
+def pdus_in(chunk: bytes, limit: int) -> tuple[Pdu, ...] | None:
+    """Decode a chunk that holds whole PDUs; None when it holds a part of one, or a mistake.
+
+    Scanners repeat themselves byte for byte, so what a chunk held is remembered. Meant for chunks
+    up to `MEMO_CHUNK_BYTES`; limit and errors as for `pdu_at`, which says what the mistake is.
+    """
+    pdus = []
+    offset = 0
+    try:
+        while offset < len(chunk):
+            found = pdu_at(chunk, offset, limit)
+            if found is None:
+                return None
+            pdu, offset = found
+            pdus.append(pdu)
+    except RemoteProtocolError:
+        return None
+    return tuple(pdus)
+
+
 def encode(pdu: Pdu) -> bytes:
     """Give the bytes of a PDU.
 
@@ -318,13 +341,6 @@ def _titles(header: bytes) -> tuple[str, str]:
 
 
 def _decode_request(body: bytes) -> AssociateRequest:
-    """Decode an A-ASSOCIATE-RQ, remembering the short ones: scanners repeat themselves."""
-    if len(body) <= MEMO_BODY_BYTES:
-        return _decode_request_memo(body)
-    return _decode_request_afresh(body)
-
-
-def _decode_request_afresh(body: bytes) -> AssociateRequest:
     _check_fixed_part(body)
     application_context = ""
     contexts: list[ProposedContext] = []
@@ -348,9 +364,6 @@ def _decode_request_afresh(body: bytes) -> AssociateRequest:
         protocol_version=_SHORT.unpack_from(body)[0],
         header=header,
     )
-
-
-_decode_request_memo = lru_cache(MEMO_ENTRIES)(_decode_request_afresh)
 
 
 def _check_fixed_part(body: bytes) -> None:

@@ -9,7 +9,6 @@ from mwl.errors import LocalProtocolError, RemoteProtocolError
 from mwl.wire.pdu import (
     APPLICATION_CONTEXT,
     MAX_ASSOCIATE_BYTES,
-    MEMO_BODY_BYTES,
     Abort,
     AssociateAccept,
     AssociateReject,
@@ -26,6 +25,7 @@ from mwl.wire.pdu import (
     UserIdentity,
     UserInformation,
     encode,
+    pdus_in,
     read_pdu,
 )
 
@@ -211,12 +211,18 @@ def test_short_request_is_refused() -> None:
     assert refusal(with_header(1, bytes(67))).reason == 6
 
 
-def test_same_bytes_give_the_same_request_and_long_ones_are_not_kept() -> None:
-    data = request_bytes(APPLICATION, CONTEXT, USER)
-    assert read_one(data) is read_one(data)
-    long = request_bytes(APPLICATION, CONTEXT, USER, item(0xEE, bytes(MEMO_BODY_BYTES)))
-    assert read_one(long) == read_one(long)
-    assert read_one(long) is not read_one(long)
+def test_a_chunk_of_whole_pdus_is_decoded_once() -> None:
+    data = request_bytes(APPLICATION, CONTEXT, USER) + encode(ReleaseRequest())
+    pdus = pdus_in(data, LIMIT)
+    assert pdus == (read_request(data), ReleaseRequest())
+    assert pdus_in(data, LIMIT) is pdus
+
+
+def test_a_chunk_with_a_part_or_a_mistake_is_left_to_be_read_step_by_step() -> None:
+    data = encode(ReleaseRequest())
+    assert pdus_in(data + data[:5], LIMIT) is None
+    assert pdus_in(data + b"\x09" + bytes(9), LIMIT) is None
+    assert pdus_in(b"", LIMIT) == ()
 
 
 def test_equal_requests_have_one_hash() -> None:
