@@ -1,8 +1,8 @@
 """C-FIND for the Modality Worklist: identifier bytes in, encoded answers out, lazily.
 
 This is the whole product on one page. `Worklist.find` is a generator: it gives batches of answers
-ready for the wire and returns the `Outcome`. An empty batch means "not yet, ask me again": the
-caller looks at other associations, and for a C-CANCEL, between any two batches.
+ready for the wire and returns the `Outcome`. None in place of a batch means "not yet, ask me
+again": the caller looks at other associations, and for a C-CANCEL, between any two steps.
 
 What a C-FIND message looks like is in `mwl.wire.dimse`, who may ask in `mwl.access`, the socket in
 `mwl.net.dicom`.
@@ -12,21 +12,18 @@ Source: DICOM PS3.4 section K.4.1.
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from mwl import telemetry
 from mwl.catalog import Catalog
-from mwl.dataset import decode
+from mwl.dataset import Elements, decode
 from mwl.errors import DatasetError, RequestRefused, StoreError
 from mwl.item import WorklistItem
 from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
-from mwl.results import Exclusion, Results, Variant
+from mwl.results import Batch, Exclusion, Results, Variant
 from mwl.wire.dimse import Status, frame_dataset
-
-BATCH = 256
-"""Answers given at a time, in answers: about 200 KiB, what a slow reader costs in memory."""
 
 READ_SLICE = 64
 """Changed files read at a time, in files: about 6 ms, then other associations get a turn."""
@@ -36,6 +33,13 @@ CACHED_QUERIES = 1024
 
 CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
+
+KEYS_LIMIT = 1000
+"""Most attributes in an identifier, those in sequences counted: the tables of the worklist have
+under 500. Each costs time for every answer."""
+
+VALUES_LIMIT = 1000
+"""Most values of all keys of an identifier: a list of studies has tens."""
 
 
 class Request(NamedTuple):
@@ -108,7 +112,7 @@ class Worklist:
         self._results = Results(catalog)
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
 
-    def find(self, request: Request) -> Generator[Sequence[bytes], None, Outcome]:
+    def find(self, request: Request) -> Generator[Batch | None, None, Outcome]:
         """Answer one query; see the module's head for the shape.
 
         Never raises for what a peer sends or a folder holds: the outcome tells.
@@ -121,28 +125,21 @@ class Worklist:
         except RequestRefused as refusal:
             return Outcome(refusal.status, refusal.comment, refusal.offending)
         result = yield from self._results.of(query)
-        matches = result.matches
-        limit = self.rules.limit_answers
-        status = Status.SUCCESS
-        if limit and len(matches) > limit:
-            matches, status = matches[:limit], Status.CANCEL
-        for start in range(0, len(matches), BATCH):
-            yield self._results.framed(
-                result,
-                request.variant,
-                matches[start : start + BATCH],
-                lambda item: _frame(query, item, request.variant),
-            )
+        matches, limit = result.matches, self.rules.limit_answers
+        yield from self._results.batches(
+            result, request.variant, limit, partial(_frame, query, request.variant)
+        )
+        is_cut = 0 < limit < len(matches)
         return Outcome(
-            status,
+            Status.CANCEL if is_cut else Status.SUCCESS,
             query=query,
             looked_at=result.looked_at,
-            answers=len(matches),
+            answers=limit if is_cut else len(matches),
             exclusion=None if matches else self._results.exclusion(result),
             matches=matches,
         )
 
-    def see_every_change(self) -> Generator[Sequence[bytes], None, None]:
+    def see_every_change(self) -> Generator[None, None, None]:
         """Read every change of the store that was complete before now, a slice at a time.
 
         Raises:
@@ -152,7 +149,7 @@ class Worklist:
         while not self.catalog.is_current(ticket):
             self.catalog.read(READ_SLICE)
             if not self.catalog.is_current(ticket):
-                yield ()
+                yield
 
     def _query(self, request: Request) -> Query:
         compile_ = (
@@ -174,6 +171,7 @@ class Worklist:
             raise RequestRefused(
                 Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
             ) from error
+        _require_modest(elements)
         return compile_query(
             elements,
             self.rules.policy,
@@ -182,7 +180,32 @@ class Worklist:
         )
 
 
-def _frame(query: Query, item: WorklistItem, variant: Variant) -> bytes:
+def _require_modest(elements: Elements) -> None:
+    """Refuse an identifier that would keep the server from others for long."""
+    keys, values = _size(elements)
+    if keys > KEYS_LIMIT:
+        raise RequestRefused(Status.OUT_OF_RESOURCES, f"The query has more than {KEYS_LIMIT} keys")
+    if values > VALUES_LIMIT:
+        raise RequestRefused(
+            Status.OUT_OF_RESOURCES, f"The query has more than {VALUES_LIMIT} values"
+        )
+
+
+def _size(elements: Elements) -> tuple[int, int]:
+    """Count keys and values, those in sequences too."""
+    keys, values = len(elements), 0
+    for element in elements.values():
+        if isinstance(element.value, bytes):
+            values += element.value.count(b"\\") + 1
+            continue
+        for item in element.value:
+            keys_inside, values_inside = _size(item)
+            keys += keys_inside
+            values += values_inside
+    return keys, values
+
+
+def _frame(query: Query, variant: Variant, item: WorklistItem) -> bytes:
     answer = query.answer_with_loss(item, variant.transfer_syntax)
     if answer.lost_characters:
         telemetry.emit("text_lost", source=item.source, characters=answer.lost_characters)

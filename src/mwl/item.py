@@ -7,9 +7,12 @@ Source: DICOM PS3.4 section K.6.1.2.1 (one item is one scheduled procedure step)
 """
 
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 
 from mwl.attributes import (
     ACCESSION_NUMBER,
+    INDEXED,
     SCHEDULED_PROCEDURE_STEP_SEQUENCE,
     SCHEDULED_PROCEDURE_STEP_START_DATE,
     SCHEDULED_PROCEDURE_STEP_START_TIME,
@@ -19,15 +22,36 @@ from mwl.dataset import (
     CharacterSet,
     Element,
     Elements,
+    Selection,
     character_set,
     decode,
     encode,
+    select,
     values,
 )
 from mwl.errors import DatasetError
 
 Order = tuple[str, str, str, str, int]
 """Start date, start time, accession number, source, step."""
+
+Indexed = tuple[tuple[str | int | None, ...], ...]
+"""For each path of `mwl.attributes.INDEXED`, the values that the index finds an item by."""
+
+IndexedOf = Callable[[Elements, CharacterSet], Indexed]
+"""Gives these values from the elements of an item and the character set of their text."""
+
+_SELECTED = Selection.of(
+    [
+        *INDEXED,
+        (ACCESSION_NUMBER,),
+        (SCHEDULED_PROCEDURE_STEP_SEQUENCE, SCHEDULED_PROCEDURE_STEP_START_DATE),
+        (SCHEDULED_PROCEDURE_STEP_SEQUENCE, SCHEDULED_PROCEDURE_STEP_START_TIME),
+    ]
+)
+"""What the order and the indexed values are made of."""
+
+_KEPT_STARTS = 8192
+"""Start dates and times kept as text: days and minutes are few."""
 
 
 class WorklistItem:
@@ -39,18 +63,26 @@ class WorklistItem:
         data: Explicit VR little endian encoding of the whole item.
         character_set: Set of its text.
         order: What answers are sorted by.
+        indexed: What the index finds it by.
     """
 
-    __slots__ = ("character_set", "data", "order", "source", "step")
+    __slots__ = ("character_set", "data", "indexed", "order", "source", "step")
 
     def __init__(
-        self, source: str, step: int, data: bytes, character_set: CharacterSet, order: Order
+        self,
+        source: str,
+        step: int,
+        data: bytes,
+        character_set: CharacterSet,
+        order: Order,
+        indexed: Indexed,
     ) -> None:
         self.source = source
         self.step = step
         self.data = data
         self.character_set = character_set
         self.order = order
+        self.indexed = indexed
 
     def __repr__(self) -> str:
         return f"<WorklistItem {self.source!r} step {self.step}, {len(self.data)} bytes>"
@@ -61,16 +93,17 @@ class WorklistItem:
 
 
 def items_of(
-    source: str, elements: Elements, *, split_steps: bool, default: CharacterSet
+    source: str, data: bytes, *, split_steps: bool, default: CharacterSet, indexed_of: IndexedOf
 ) -> tuple[WorklistItem, ...]:
     """Make the items of one file.
 
     Args:
         source: Name of the file.
-        elements: Its data set.
+        data: Its data set, as `mwl.dataset.normalized` gives it.
         split_steps: Make an item of each scheduled procedure step, as the standard has it, and
             not one of the whole file.
         default: Character set of a file that names none.
+        indexed_of: `mwl.matching.stored.indexed_values`.
 
     Returns:
         The items in the order of their steps; always one at least.
@@ -78,31 +111,53 @@ def items_of(
     Raises:
         DatasetError: The character set of the file is unknown.
     """
+    elements = select(data, _SELECTED)
     text = character_set(elements, default)
     sequence = elements.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
     steps = sequence.value if sequence and isinstance(sequence.value, tuple) else ()
-    if not split_steps or len(steps) <= 1:
-        data = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-        order = _order(source, 0, elements, steps[0] if steps else {}, text)
-        return (WorklistItem(source, 0, data, text, order),)
+    if split_steps and len(steps) > 1:
+        parts = [(step, _with_step(elements, step)) for step in steps]
+        datas = _split(data)
+    else:
+        parts = [(steps[0] if steps else {}, elements)]
+        datas = [data]
     items: list[WorklistItem] = []
-    for number, step in enumerate(steps):
-        single = Element(SCHEDULED_PROCEDURE_STEP_SEQUENCE, "SQ", (step,))
-        parts = elements | {SCHEDULED_PROCEDURE_STEP_SEQUENCE: single}
-        data = encode(parts.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-        order = _order(source, number, elements, step, text)
-        items.append(WorklistItem(source, number, data, text, order))
+    for number, ((step, selected), part) in enumerate(zip(parts, datas, strict=True)):
+        order = _order(source, number, selected, step, text)
+        indexed = indexed_of(selected, text)
+        items.append(WorklistItem(source, number, part, text, order, indexed))
     return tuple(items)
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Make a data set of each scheduled procedure step."""
+    elements = decode(data, EXPLICIT_VR_LITTLE_ENDIAN)
+    steps = elements[SCHEDULED_PROCEDURE_STEP_SEQUENCE].value
+    return [
+        encode(_with_step(elements, step).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+        for step in steps
+        if isinstance(step, dict)
+    ]
+
+
+def _with_step(elements: Elements, step: Elements) -> Elements:
+    single = Element(SCHEDULED_PROCEDURE_STEP_SEQUENCE, "SQ", (step,))
+    return elements | {SCHEDULED_PROCEDURE_STEP_SEQUENCE: single}
 
 
 def _order(source: str, number: int, root: Elements, step: Elements, text: CharacterSet) -> Order:
     return (
-        sys.intern(_first(step.get(SCHEDULED_PROCEDURE_STEP_START_DATE), text)),
-        sys.intern(_first(step.get(SCHEDULED_PROCEDURE_STEP_START_TIME), text)),
+        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_DATE), text),
+        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_TIME), text),
         _first(root.get(ACCESSION_NUMBER), text),
         source,
         number,
     )
+
+
+@lru_cache(maxsize=_KEPT_STARTS)
+def _start(element: Element | None, text: CharacterSet) -> str:
+    return sys.intern(_first(element, text))
 
 
 def _first(element: Element | None, text: CharacterSet) -> str:

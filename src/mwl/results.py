@@ -15,12 +15,13 @@ from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
-from mwl.catalog import Catalog
+from mwl.catalog import Catalog, Difference
 from mwl.item import WorklistItem
 from mwl.matching import Query
 
-EVALUATION_SLICE = 128
-"""Items matched before other associations get a turn: about 3 ms of work."""
+EVALUATION_SLICE = 1024
+"""Work done before other associations get a turn, in criteria tried on an item, with seven more an
+item for looking at it at all: 128 items for a usual query, about 3 ms."""
 
 UPDATE_LIMIT = 256
 """Changes applied one by one to a kept result; more than this and the query runs afresh."""
@@ -32,10 +33,23 @@ KEPT_RESULTS = 512
 """Results kept, in queries: a hospital has a few hundred devices, each with one or two queries."""
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Encoded answers kept, in bytes, over all results."""
+"""Memory for results, in bytes: encoded answers, and `MATCH_BYTES` for each match."""
 
 KEPT_BYTES_OF_ONE = 8 * 1024 * 1024
-"""Encoded answers kept for one result, in bytes: a query for a whole archive is not worth more."""
+"""Memory for one result, in bytes: a query for a whole archive is not worth more."""
+
+MATCH_BYTES = 8
+"""What a match costs in the list of a result, in bytes."""
+
+BATCH_BYTES = 128 * 1024
+"""Answers given at a time, in bytes: what a slow reader costs in memory, and how long others wait
+while they are encoded."""
+
+COMMAND_BYTES = 100
+"""What the command before each answer takes, about, in bytes."""
+
+KEPT_VARIANTS = 4
+"""Variants of one result whose answers are kept: a device always asks in the same way."""
 
 _order = attrgetter("order")
 
@@ -57,6 +71,18 @@ class Exclusion:
     def __str__(self) -> str:
         """Say it as the log does."""
         return f"{self.name} ({self.excluded} of {self.looked_at})"
+
+
+class Batch(NamedTuple):
+    """Answers ready for the wire; none, and not the last, means "not yet, ask again".
+
+    Args:
+        answers: Framed identifiers.
+        is_last: Whether no more come.
+    """
+
+    answers: Sequence[bytes]
+    is_last: bool
 
 
 class Variant(NamedTuple):
@@ -85,11 +111,12 @@ class Result:
     framed_bytes: int = 0
     exclusion: tuple[int, Exclusion | None] = (-1, None)
 
-    def apply(
-        self,
-        changes: Iterable[tuple[Sequence[WorklistItem], Sequence[WorklistItem]]],
-        version: int,
-    ) -> None:
+    @property
+    def cost(self) -> int:
+        """Memory it takes, in bytes."""
+        return self.framed_bytes + MATCH_BYTES * len(self.matches)
+
+    def apply(self, changes: Iterable[Difference], version: int) -> None:
         """Follow the catalog to `version` by matching only the items that were added.
 
         The list of matches is replaced, not altered: a search that is still sending the old
@@ -101,6 +128,7 @@ class Result:
                 self._remove(matches, item)
             for item in filter(self.query.matches, added):
                 matches.insert(bisect_left(matches, item.order, key=_order), item)
+        self.looked_at += len(matches) - len(self.matches)
         self.matches = matches
         self.version = version
 
@@ -110,6 +138,44 @@ class Result:
             del matches[place]
         for framed in self.framed.values():
             self.framed_bytes -= len(framed.pop(item, b""))
+
+    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
+        """Remember an encoded answer, within the limits of one result."""
+        if variant not in self.framed and len(self.framed) >= KEPT_VARIANTS:
+            return
+        if self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
+            self.framed.setdefault(variant, {})[item] = answer
+            self.framed_bytes += len(answer)
+
+
+class _Evaluation:
+    """One query being tried on every candidate, a slice at a time, for all who ask it."""
+
+    def __init__(self, query: Query, catalog: Catalog) -> None:
+        self.result: Result | None = None
+        self.asking = 0
+        """Searches that wait for it."""
+        self._query = query
+        self._version = catalog.version
+        self._candidates = list(catalog.candidates(query))
+        self._matches: list[WorklistItem] = []
+        self._place = 0
+        leaves = len(tuple(query.leaves()))
+        self._slice = max(EVALUATION_SLICE // (leaves + 7), 1)
+
+    def step(self) -> Result | None:
+        """Try one slice; give the result after the last."""
+        if not self._query.criteria:
+            return self._finish(self._candidates)
+        end = self._place + self._slice
+        self._matches += filter(self._query.matches, self._candidates[self._place : end])
+        self._place = end
+        return None if end < len(self._candidates) else self._finish(self._matches)
+
+    def _finish(self, matches: list[WorklistItem]) -> Result:
+        matches.sort(key=_order)
+        self.result = Result(self._query, self._version, len(self._candidates), matches)
+        return self.result
 
 
 class Results:
@@ -122,86 +188,113 @@ class Results:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._kept: OrderedDict[Query, Result] = OrderedDict()
-        self._kept_bytes = 0
+        self._running: dict[Query, _Evaluation] = {}
+        self.kept_bytes = 0
+        """Memory that the kept results take, in bytes; at most `KEPT_BYTES`."""
 
-    def of(self, query: Query) -> Generator[tuple[()], None, Result]:
-        """Give the result of `query` at the catalog's present version.
+    def of(self, query: Query) -> Generator[None, None, Result]:
+        """Give the result of `query`, as of now or later.
 
-        Yields `()` between slices of `EVALUATION_SLICE` items, so that others get their turn.
+        Yields between slices of work, so that others get their turn. Several who ask the same at
+        once share one evaluation.
 
         Cost: O(1) when nothing changed, O(changes) after few changes, else one evaluation of
         every candidate the index gives.
         """
-        result = self._kept.get(query)
-        if result is None or not self._follow(result):
-            if result is not None:
-                self._forget(query)
+        asked_at = self._catalog.version
+        while True:
+            result = self._kept.get(query)
+            if result is not None and (self._follow(result) or result.version >= asked_at):
+                self._kept.move_to_end(query)
+                return result
             result = yield from self._evaluate(query)
-            self._kept[query] = result
-        self._kept.move_to_end(query)
-        while len(self._kept) > KEPT_RESULTS:
-            self._forget(next(iter(self._kept)))
-        return result
+            if result.version >= asked_at:
+                return result
 
     def _follow(self, result: Result) -> bool:
+        """Bring a kept result up to date; tell whether it is."""
         if result.version == self._catalog.version:
             return True
         changes = self._catalog.changes_since(result.version)
         if changes is None or len(changes) > UPDATE_LIMIT:
             return False
-        before = result.framed_bytes
+        before = result.cost
         result.apply(changes, self._catalog.version)
-        self._kept_bytes += result.framed_bytes - before
+        self._charge(result, result.cost - before)
         return True
 
-    def _evaluate(self, query: Query) -> Generator[tuple[()], None, Result]:
-        version = self._catalog.version
-        candidates = list(self._catalog.candidates(query))
-        if not query.criteria:
-            return Result(query, version, len(candidates), sorted(candidates, key=_order))
-        matches: list[WorklistItem] = []
-        for start in range(0, len(candidates), EVALUATION_SLICE):
-            if start:
-                yield ()
-            matches += filter(query.matches, candidates[start : start + EVALUATION_SLICE])
-        matches.sort(key=_order)
-        return Result(query, version, len(candidates), matches)
-
-    def framed(
-        self,
-        result: Result,
-        variant: Variant,
-        items: Sequence[WorklistItem],
-        frame: Callable[[WorklistItem], bytes],
-    ) -> list[bytes]:
-        """Give the encoded answers of `items`, encoding with `frame` only those not kept yet."""
-        kept = result.framed.setdefault(variant, {})
+    def _evaluate(self, query: Query) -> Generator[None, None, Result]:
+        """Take part in the evaluation of a query until it has a result."""
+        evaluation = self._running.get(query)
+        if evaluation is None:
+            evaluation = self._running[query] = _Evaluation(query, self._catalog)
+        evaluation.asking += 1
         try:
-            return [kept[item] for item in items]
-        except KeyError:
-            answers = [kept.get(item) or frame(item) for item in items]
-        if result.framed_bytes < KEPT_BYTES_OF_ONE and result.query in self._kept:
-            self._keep(result, kept, items, answers)
-        return answers
+            while evaluation.result is None:
+                result = evaluation.step()
+                if result is None:
+                    yield
+                else:
+                    self._put(result)
+            return evaluation.result
+        finally:
+            evaluation.asking -= 1
+            if not evaluation.asking and self._running.get(query) is evaluation:
+                del self._running[query]
 
-    def _keep(
-        self,
-        result: Result,
-        kept: dict[WorklistItem, bytes],
-        items: Sequence[WorklistItem],
-        answers: Sequence[bytes],
-    ) -> None:
-        for item, answer in zip(items, answers, strict=True):
-            if item not in kept:
-                kept[item] = answer
-                result.framed_bytes += len(answer)
-                self._kept_bytes += len(answer)
-        while self._kept_bytes > KEPT_BYTES:
+    def batches(
+        self, result: Result, variant: Variant, limit: int, frame: Callable[[WorklistItem], bytes]
+    ) -> Generator[Batch, None, None]:
+        """Give the encoded answers of a result's matches, encoding only those not kept.
+
+        Args:
+            result: What `of` gave.
+            variant: How the answers go on the wire.
+            limit: How many matches are answered at most; 0 for all.
+            frame: Encodes one answer.
+        """
+        matches = result.matches
+        kept = result.framed.get(variant, {})
+        answers: list[bytes] = []
+        size = 0
+        for item in islice(matches, limit or None):
+            answer = kept.get(item)
+            if answer is None:
+                answer = frame(item)
+                if result.matches is matches:  # else it may be the answer of a removed item
+                    self._keep(result, variant, item, answer)
+            answers.append(answer)
+            size += len(answer) + COMMAND_BYTES
+            if size >= BATCH_BYTES:
+                yield Batch(answers, is_last=False)
+                answers, size = [], 0
+        yield Batch(answers, is_last=True)
+
+    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
+        before = result.cost
+        result.keep(variant, item, answer)
+        self._charge(result, result.cost - before)
+
+    def _put(self, result: Result) -> None:
+        """Keep a result in place of an older one of the same query."""
+        self._running.pop(result.query)
+        self._forget(result.query)
+        if result.cost <= KEPT_BYTES_OF_ONE:
+            self._kept[result.query] = result
+            self._charge(result, result.cost)
+
+    def _charge(self, result: Result, cost: int) -> None:
+        """Count memory of a result that is kept, and forget others when it is too much."""
+        if self._kept.get(result.query) is not result:
+            return
+        self.kept_bytes += cost
+        while self.kept_bytes > KEPT_BYTES or len(self._kept) > KEPT_RESULTS:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, query: Query) -> None:
-        result = self._kept.pop(query)
-        self._kept_bytes -= result.framed_bytes
+        result = self._kept.pop(query, None)
+        if result is not None:
+            self.kept_bytes -= result.cost
 
     def exclusion(self, result: Result) -> Exclusion | None:
         """Tell which key of a query excluded the most items; None when it has no such key.

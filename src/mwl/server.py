@@ -5,11 +5,14 @@ What an option means is in `mwl.config`; what the parts do is in their own modul
 
 import asyncio
 import errno
+import os
+import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from mwl import telemetry
@@ -21,16 +24,29 @@ from mwl.dataset import (
     TRANSFER_SYNTAXES,
     DictionaryEntry,
     extend_dictionary,
-    read_file,
+    normalized,
 )
 from mwl.errors import ConfigError, StoreError
 from mwl.find import Rules, Worklist
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
-from mwl.net.dicom import Connections, DicomConnection, Service
+from mwl.matching.stored import indexed_values
+from mwl.net.connections import Connections
+from mwl.net.dicom import DicomConnection, Service
 from mwl.store.directory import DirectoryStore, subfolder
 from mwl.wire import negotiation
 from mwl.wire.association import Limits
+
+_PORT_HINTS: Mapping[int | None, str] = MappingProxyType(
+    {
+        errno.EADDRINUSE: "another program has this port; choose another with --port",
+        errno.EACCES: "ports below 1024 need a privilege; choose a higher one with --port",
+    }
+)
+"""What to do about a port that cannot be had."""
+
+FILES_WANTED = 4096
+"""Descriptors to have room for: connections up to their limit, folders and files."""
 
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
@@ -46,14 +62,20 @@ class Worklists:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._of_folder: dict[Path, Worklist] = {}
-        self._stores: list[DirectoryStore] = []
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
         if (worklist := self.of_everyone()) is not None:
             return worklist
-        folder = subfolder(self._config.worklists.database, called_ae_title)
-        return self._open(folder) if folder is not None and folder.is_dir() else None
+        root = self._config.worklists.database
+        folder = subfolder(root, called_ae_title)
+        if folder is None:
+            return None
+        if _is_folder(folder):
+            return self._open(folder)
+        # Where the root itself cannot be read, nobody can say whether there is such a folder: the
+        # queries fail, and the device is not told that its called AE title is wrong.
+        return None if _can_be_listed(root) else self._new(folder)
 
     def of_everyone(self) -> Worklist | None:
         """Give the one worklist that every called AE title has, None with a folder for each."""
@@ -63,10 +85,12 @@ class Worklists:
 
     def _open(self, folder: Path) -> Worklist:
         if folder not in self._of_folder:
-            store = DirectoryStore(folder, self._parser(), watch=self._config.worklists.watch)
-            self._stores.append(store)
-            self._of_folder[folder] = Worklist(Catalog(store), self._rules())
+            self._of_folder[folder] = self._new(folder)
         return self._of_folder[folder]
+
+    def _new(self, folder: Path) -> Worklist:
+        store = DirectoryStore(folder, self._parser(), watch=self._config.worklists.watch)
+        return Worklist(Catalog(store), self._rules())
 
     def _parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
         dialect = DIALECTS[self._config.worklists.compatibility]
@@ -90,8 +114,8 @@ class Worklists:
 
     def close(self) -> None:
         """Stop watching the folders."""
-        for store in self._stores:
-            store.close()
+        for worklist in self._of_folder.values():
+            worklist.catalog.close()
 
 
 def _parse(
@@ -99,10 +123,22 @@ def _parse(
 ) -> tuple[WorklistItem, ...]:
     return items_of(
         source,
-        read_file(data),
+        normalized(data),
         split_steps=split_steps,
         default=ENCODINGS[default_encoding],
+        indexed_of=indexed_values,
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # it lies in a folder that may not be searched
+
+
+def _can_be_listed(folder: Path) -> bool:
+    return _is_folder(folder) and os.access(folder, os.R_OK | os.X_OK)
 
 
 class Server:
@@ -117,6 +153,7 @@ class Server:
         self._worklists = Worklists(config)
         self._connections: Connections | None = None
         self._listener: asyncio.Server | None = None
+        self._preloading: Callable[[], None] = _nothing
         self.host = ""
         self.port = 0
 
@@ -133,7 +170,10 @@ class Server:
         loop = asyncio.get_running_loop()
         service = self._service()
         connections = self._connections = Connections(loop, service.limits)
+        _raise_file_limit()
         listening = _listen(config.dicom_host, config.dicom_port)
+        # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._listener = await loop.create_server(
             lambda: DicomConnection(service, connections, loop),
             sock=listening,
@@ -148,7 +188,7 @@ class Server:
             folder=str(config.worklists.database),
         )
         if (worklist := self._worklists.of_everyone()) is not None:
-            _preload(loop, worklist)
+            self._preloading = _preload(loop, worklist)
         return self
 
     async def stop(self) -> None:
@@ -157,6 +197,7 @@ class Server:
             return
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()
+        self._preloading()
         await self._connections.close()
         self._worklists.close()
         telemetry.emit("stopped")
@@ -214,6 +255,14 @@ def _access(config: Config) -> AccessPolicy:
     )
 
 
+def _raise_file_limit() -> None:
+    """Ask for as many descriptors as the limits of connections may need, where we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Give a listening socket: of one address, or of all of them, IPv4 and IPv6, without a host."""
     try:
@@ -223,26 +272,23 @@ def _listen(host: str, port: int) -> socket.socket:
             )
         family, *_ = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104 - the operator asked for all addresses
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        in_port = number in _PORT_HINTS
+        reason = os.strerror(number) if number and in_port else str(error)
         raise ConfigError(
-            f"cannot listen on {host or 'all addresses'}, port {port}: {error.strerror or error}",
-            option="DicomPort",
-            hint=_listening_hint(error, port),
+            f"cannot listen on {host or 'all addresses'}, port {port}: {reason}",
+            option="DicomPort" if in_port else "DicomHost",
+            hint=_PORT_HINTS[number] if number and in_port else None,
         ) from error
 
 
-def _listening_hint(error: OSError, port: int) -> str | None:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "another program has this port; choose another with --port"
-        case errno.EACCES:
-            return f"ports below 1024 need a privilege; choose one above, not {port}"
-        case _:
-            return None
+def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[], None]:
+    """Read the folder in slices between other work, so that the first query need not wait.
 
-
-def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> None:
-    """Read the folder in slices between other work, so that the first query need not wait."""
+    Returns:
+        What ends it before its time.
+    """
     steps = worklist.see_every_change()
 
     def step() -> None:
@@ -250,7 +296,11 @@ def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> None:
             next(steps)
         except (StopIteration, StoreError):
             return  # read, or not to be read: the store has said so
-        else:
-            loop.call_soon(step)
+        loop.call_soon(step)
 
     step()
+    return steps.close
+
+
+def _nothing() -> None:
+    pass

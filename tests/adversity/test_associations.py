@@ -9,8 +9,9 @@ import pytest
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, encode
 from mwl.errors import PeerRefused
-from mwl.net import dicom
+from mwl.net import connections
 from mwl.net.client import associate
+from mwl.net.dicom import DicomConnection
 from mwl.wire.association import Limits
 from mwl.wire.dimse import (
     Command,
@@ -22,6 +23,7 @@ from mwl.wire.dimse import (
 )
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 from mwl.wire.pdu import (
+    Abort,
     AssociateRequest,
     ProposedContext,
     ReleaseRequest,
@@ -49,7 +51,7 @@ EVERYTHING = encode(
     elements({"PatientName": "", "AccessionNumber": ""}).values(), IMPLICIT_VR_LITTLE_ENDIAN
 )
 RELEASE = encode_pdu(ReleaseRequest())
-ASSOCIATE_AC, REJECT, DATA, RELEASE_RP, ABORT = 2, 3, 4, 6, 7
+ASSOCIATE_AC, DATA, RELEASE_RP, ABORT = 2, 4, 6, 7
 
 
 def find_request(
@@ -300,7 +302,7 @@ async def test_a_message_too_long_is_refused_with_an_abort() -> None:
 async def test_an_association_too_many_is_rejected_for_now_with_a_line_that_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dicom, "MAXIMUM_ASSOCIATIONS_OF_HOST", 2)
+    monkeypatch.setattr(connections, "MAXIMUM_ASSOCIATIONS_OF_HOST", 2)
     async with listening(site_with(1)) as server:
         first, second = await associated(server), await associated(server)
         with captured_log() as log, pytest.raises(PeerRefused, match="for now: local limit"):
@@ -350,6 +352,144 @@ async def test_small_writes_are_not_held_back() -> None:
     async with listening(site_with(1)) as server:
         peer = await associated(server)
         (connection,) = server.connections._open
+        assert isinstance(connection, DicomConnection)
         accepted = connection._transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await peer.close()
+
+
+@pytest.mark.parametrize("goodbye", ["abort", "half-close"])
+async def test_a_peer_that_never_read_and_goes_leaves_no_connection(
+    large_site: Site, goodbye: str
+) -> None:
+    async with listening(large_site) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        await peer.hear()
+        if goodbye == "abort":
+            await peer.say(encode_pdu(Abort(0, 0)))
+        else:
+            peer.writer.write_eof()
+        async with asyncio.timeout(5):
+            await server.connections.closed()
+        await peer.close()
+
+
+async def test_echoes_to_a_peer_that_does_not_read_are_bounded(large_site: Site) -> None:
+    async with listening(large_site, limits=Limits(artim_timeout_s=0.1)) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        await peer.hear()
+        peer.writer.write(b"".join(echo_request(number) for number in range(2, 200)))
+        assert (await peer.hear_end()).endswith(encode_pdu(Abort(0, 0)))
+        await peer.close()
+
+
+async def test_requests_beyond_the_limit_in_one_pdu_are_answered_with_an_abort() -> None:
+    limits = Limits(artim_timeout_s=0.1)
+    async with listening(site_with(600), limits=limits) as server:
+        requests = b"".join(
+            chunk[6:] for number in range(1, 31) for chunk in pdus_of(find_request(number))
+        )
+        with captured_log() as log:
+            peer = await associated(server)
+            await peer.say(b"\x04\x00" + len(requests).to_bytes(4, "big") + requests)
+            assert (await peer.hear_end()).endswith(encode_pdu(Abort(0, 0)))
+            await peer.close()
+            await server.connections.closed()
+        assert log.events("internal_error") == []
+
+
+def pdus_of(data: bytes) -> list[bytes]:
+    pdus = []
+    while data:
+        end = 6 + int.from_bytes(data[2:6], "big")
+        pdus.append(data[:end])
+        data = data[end:]
+    return pdus
+
+
+async def test_a_query_that_is_not_finished_has_its_line_all_the_same(large_site: Site) -> None:
+    async with listening(large_site) as server:
+        with captured_log() as log:
+            peer = await associated(server)
+            await peer.say(find_request(1) + find_request(2))
+            await peer.hear()
+            await peer.say(encode_pdu(Abort(0, 0)))
+            await peer.close()
+            await server.connections.closed()
+        assert [event["detail"] for event in log.events("query")] == ["not finished", "not begun"]
+
+
+async def test_a_slow_reader_is_not_taken_for_an_idle_one(large_site: Site) -> None:
+    limits = Limits(idle_timeout_s=0.4)
+    async with listening(large_site, limits=limits) as server:
+        peer = await associated(server)
+        await peer.say(find_request())
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        final = None
+        while final is None:
+            kind, body = await peer.hear()
+            assert kind == DATA, "the association was aborted"
+            if body[5] & 1 and decode_command(body[6:]).status != Status.PENDING:
+                final = decode_command(body[6:])
+            if loop.time() - started < 1.5:
+                await asyncio.wait([loop.create_future()], timeout=0.001)
+        assert final.status == Status.SUCCESS
+        await peer.close()
+
+
+async def test_many_who_ask_the_same_at_once_do_not_keep_an_echo_waiting() -> None:
+    site = site_with(3000)
+    asked = step(ScheduledProcedureStepDescription="*zz*")
+    async with listening(site) as server:
+
+        async def ask(number: int) -> None:
+            async with associate(server.peer(f"CT{number}"), [MODALITY_WORKLIST_FIND]) as device:
+                responses = [item async for item in device.find(elements(asked))]
+            assert len(responses) == 1
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(40):
+                tasks.create_task(ask(number))
+            async with associate(server.peer(), [VERIFICATION]) as association:
+                async with asyncio.timeout(2):
+                    assert (await association.echo()).command.status == Status.SUCCESS
+
+
+async def test_a_find_without_an_identifier_is_refused() -> None:
+    async with listening(site_with(3)) as server:
+        peer = await associated(server)
+        command = Command(
+            field=CommandField.C_FIND_RQ,
+            message_id=1,
+            affected_sop_class_uid=MODALITY_WORKLIST_FIND,
+            priority=0,
+        )
+        await peer.say(frame_command(1, command, 16384))
+        pending, final = await hear_status(peer)
+        assert (pending, final.status) == (0, Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS)
+        await peer.close()
+
+
+async def test_a_response_is_not_answered() -> None:
+    async with listening(site_with(1)) as server:
+        peer = await associated(server)
+        command = Command(field=CommandField.C_ECHO_RSP, message_id_being_responded_to=7)
+        await peer.say(frame_command(3, command, 16384) + echo_request(8))
+        assert (await hear_status(peer))[1].message_id_being_responded_to == 8
+        await peer.close()
+
+
+async def test_a_fault_of_ours_is_answered_with_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_with(1)
+    monkeypatch.setattr(site.catalog, "notice", lambda: 1 // 0)
+    async with listening(site) as server:
+        with captured_log() as log:
+            peer = await associated(server)
+            await peer.say(find_request())
+            final = (await hear_status(peer))[1]
+            await peer.close()
+        assert final.status == Status.UNABLE_TO_PROCESS
+        assert "ZeroDivisionError" in log.events("internal_error")[0]["error"]

@@ -9,6 +9,7 @@ from typing import get_args
 from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN, Element, encode
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem
+from mwl.matching.stored import indexed_values
 from mwl.store import Remove, Store, Upsert
 from mwl.store.directory import WatchMode
 
@@ -32,7 +33,10 @@ def item(source: str, data: bytes, step: int = 0) -> WorklistItem:
     """Make an item that holds any bytes as its only element."""
     element = Element(_PATIENT_COMMENTS, "LT", data + b" " * (len(data) % 2))
     encoded = encode([element], EXPLICIT_VR_LITTLE_ENDIAN)
-    return WorklistItem(source, step, encoded, ENCODINGS["Ascii"], ("", "", "", source, step))
+    indexed = indexed_values({}, ENCODINGS["Ascii"])
+    return WorklistItem(
+        source, step, encoded, ENCODINGS["Ascii"], ("", "", "", source, step), indexed
+    )
 
 
 def bytes_of(item: WorklistItem) -> bytes:

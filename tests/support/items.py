@@ -11,17 +11,20 @@ from typing import Any
 
 from mwl.dataset import (
     ENCODINGS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
     NUMBER_FORMATS,
     CharacterSet,
     Element,
     Elements,
     character_set,
+    encode,
     tag_of,
     vr_of,
 )
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy, Query
 from mwl.matching import compile as compile_query
+from mwl.matching.stored import indexed_values
 
 LATIN_1 = ENCODINGS["Latin1"]
 
@@ -70,7 +73,10 @@ def items(
     default: CharacterSet = LATIN_1,
 ) -> tuple[WorklistItem, ...]:
     """Make the worklist items of one file."""
-    return items_of(source, elements(values, default), split_steps=split_steps, default=default)
+    data = encode(elements(values, default).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    return items_of(
+        source, data, split_steps=split_steps, default=default, indexed_of=indexed_values
+    )
 
 
 def item(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mwl.access import AccessPolicy
 from mwl.dataset import TRANSFER_SYNTAXES
 from mwl.net.client import Peer
-from mwl.net.dicom import Connections, DicomConnection, Service
+from mwl.net.connections import Connections
+from mwl.net.dicom import DicomConnection, Service
 from mwl.wire.association import Limits
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION, Policy
 from support.worklist import Site

@@ -34,6 +34,7 @@ class Asked:
     answers: list[Elements]
     pauses: int
     batches: list[int] = field(default_factory=list)
+    """Bytes of each batch of answers."""
 
 
 class Site:
@@ -66,9 +67,13 @@ class Site:
                 batch = next(search)
             except StopIteration as done:
                 return Asked(done.value, answers, pauses, batches)
-            pauses += not batch
-            batches += [len(batch)] if batch else []
-            answers += [decode(unframed(framed), IMPLICIT_VR_LITTLE_ENDIAN) for framed in batch]
+            if batch is None:
+                pauses += 1
+                continue
+            batches.append(sum(map(len, batch.answers)))
+            answers += [
+                decode(unframed(framed), IMPLICIT_VR_LITTLE_ENDIAN) for framed in batch.answers
+            ]
 
     def accessions(self, query: Mapping[str, Any], calling: str = "CT1") -> list[str]:
         """Send a query and give the accession number of each answer, in order."""

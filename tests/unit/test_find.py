@@ -2,7 +2,8 @@
 
 import pytest
 
-from mwl.find import BATCH, READ_SLICE
+from mwl.find import KEYS_LIMIT, READ_SLICE, VALUES_LIMIT
+from mwl.results import BATCH_BYTES
 from mwl.wire.dimse import Status
 from support.items import policy, step
 from support.telemetry import captured_log
@@ -75,9 +76,36 @@ def test_a_long_list_of_changes_is_read_with_pauses() -> None:
     assert len(asked.answers) == 3 * READ_SLICE
 
 
-def test_many_answers_come_in_batches() -> None:
-    site = site_with(*(str(number) for number in range(BATCH + 1)))
-    assert site.ask({"PatientID": ""}).batches == [BATCH, 1]
+def test_many_answers_come_in_batches_of_limited_size() -> None:
+    site = site_with(*(str(number) for number in range(500)))
+    for number in range(500):
+        site.put(f"{number}.wl", {"PatientComments": "x" * 1000})
+    asked = site.ask({"PatientComments": ""})
+    assert len(asked.answers) == 500
+    assert len(asked.batches) >= 500 * 1000 // BATCH_BYTES
+    assert max(asked.batches) <= BATCH_BYTES + 1200
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (
+            {f"0011,{number:04X} LO": "" for number in range(0x1000, 0x1000 + KEYS_LIMIT + 1)},
+            f"more than {KEYS_LIMIT} keys",
+        ),
+        (
+            {"AccessionNumber": "\\".join(["A*"] * (VALUES_LIMIT + 1))},
+            f"more than {VALUES_LIMIT} values",
+        ),
+    ],
+    ids=["keys", "values"],
+)
+def test_a_query_that_would_keep_others_waiting_is_refused(
+    query: dict[str, str], reason: str
+) -> None:
+    outcome = site_with("1").ask(query).outcome
+    assert outcome.status == Status.OUT_OF_RESOURCES
+    assert reason in outcome.comment
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mwl.dataset import (
 )
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem, items_of
+from mwl.matching.stored import indexed_values
 from support.datasets import data_set, file_of
 
 LATIN_1 = ENCODINGS["Latin1"]
@@ -39,7 +40,10 @@ def worklist(*steps: Elements, accession_number: str = "A1") -> Elements:
 def items(
     elements: Elements, *, source: str = "a.wl", split_steps: bool = True
 ) -> tuple[WorklistItem, ...]:
-    return items_of(source, elements, split_steps=split_steps, default=LATIN_1)
+    data = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    return items_of(
+        source, data, split_steps=split_steps, default=LATIN_1, indexed_of=indexed_values
+    )
 
 
 def test_each_step_of_a_file_is_an_item_of_its_own() -> None:

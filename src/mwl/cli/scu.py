@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mwl import telemetry
 from mwl.attributes import SPECIFIC_CHARACTER_SET
+from mwl.cli.arguments import checked_ae_title
 from mwl.cli.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.dataset import (
     ENCODINGS,
@@ -29,7 +30,7 @@ from mwl.dataset import (
 )
 from mwl.dump import dump
 from mwl.errors import ConfigError, DatasetError, PeerRefused
-from mwl.net.client import ClientAssociation, Peer, Response, associate
+from mwl.net.client import PENDING, ClientAssociation, Peer, Response, associate
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 
@@ -74,10 +75,24 @@ _PLACES = {heading: place for place, heading in enumerate(HEADINGS.values())}
 Host = Annotated[str, typer.Argument(help="Name or address of the server.", show_default=False)]
 Port = Annotated[int, typer.Argument(help="Its TCP port.", min=1, max=65535, show_default=False)]
 Calling = Annotated[
-    str, typer.Option("-aet", "--aetitle", help="AE title of this program.", metavar="ME")
+    str,
+    typer.Option(
+        "-aet",
+        "--aetitle",
+        callback=checked_ae_title,
+        help="AE title of this program.",
+        metavar="ME",
+    ),
 ]
 Called = Annotated[
-    str, typer.Option("-aec", "--call", help="AE title of the server.", metavar="THEM")
+    str,
+    typer.Option(
+        "-aec",
+        "--call",
+        callback=checked_ae_title,
+        help="AE title of the server.",
+        metavar="THEM",
+    ),
 ]
 Timeout = Annotated[
     float, typer.Option("-to", "--timeout", help="Seconds to wait for each answer.", min=0.1)
@@ -147,9 +162,9 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.echo(f"mwl find: {error}", err=True)
         raise typer.Exit(2) from error
     printer = _JsonPrinter() if as_json else _TablePrinter() if as_table else _DumpPrinter()
-    status = asyncio.run(_find(peer, queries, printer))
-    printer.end()
-    _exit(status)
+    # A name that the terminal cannot show must not hide the answers behind it.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _exit(asyncio.run(_find(peer, queries, printer)))
 
 
 def _queries(files: list[Path], keys: list[str], *, as_table: bool) -> Iterator[Elements]:
@@ -173,6 +188,9 @@ def _queries(files: list[Path], keys: list[str], *, as_table: bool) -> Iterator[
 class _Printer:
     """Prints answers as they come."""
 
+    count = 0
+    """Answers so far."""
+
     def answer(self, elements: Elements, text: CharacterSet) -> None:
         """Take one answer."""
         raise NotImplementedError
@@ -182,12 +200,8 @@ class _Printer:
 
 
 class _DumpPrinter(_Printer):
-    def __init__(self) -> None:
-        self._count = 0
-
     def answer(self, elements: Elements, text: CharacterSet) -> None:
-        self._count += 1
-        typer.echo(f"# Answer {self._count}\n{dump(elements, text)}")
+        typer.echo(f"# Answer {self.count}\n{dump(elements, text)}")
 
 
 class _JsonPrinter(_Printer):
@@ -240,26 +254,31 @@ async def _find(peer: Peer, queries: list[Elements], printer: _Printer) -> int:
             for query in queries:
                 status |= await _ask(association, query, printer)
     except PeerRefused as error:
-        return _say_refused(error)
+        status = _say_refused(error)
+        if not printer.count:
+            return status  # nothing was learnt: an empty list would say that nobody is scheduled
+    printer.end()
     return status
 
 
 async def _ask(association: ClientAssociation, query: Elements, printer: _Printer) -> int:
     """Send one query and print its answers; give the exit status."""
-    found = False
+    before = printer.count
+    status = 1
     async for response in association.find(query):
-        if response.identifier is None:
-            if not found and response.command.status == Status.SUCCESS:
-                typer.echo("mwl: no match", err=True)
-            return _say_status(response)
-        found = True
-        _print(response, printer)
-    return 0
+        if response.command.status in PENDING:
+            _print(response, printer)
+            continue
+        status = _say_status(response)
+        if not status and printer.count == before:
+            typer.echo("mwl: no match", err=True)
+    return status
 
 
 def _print(response: Response, printer: _Printer) -> None:
     try:
         elements = decode(response.identifier or b"", response.transfer_syntax)
+        printer.count += 1
         printer.answer(elements, character_set(elements, ENCODINGS["Utf8"]))
     except DatasetError as error:
         raise PeerRefused(f"an answer of the peer cannot be read: {error}") from error

@@ -11,6 +11,7 @@ import typer
 import uvloop
 
 from mwl import telemetry
+from mwl.cli.arguments import checked_ae_title
 from mwl.cli.config import fail, report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
@@ -36,7 +37,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         ),
     ] = None,
     ae_title: Annotated[
-        str | None, typer.Option("--aet", help="AE title of the server.  [default: ORTHANC]")
+        str | None,
+        typer.Option(
+            "--aet",
+            callback=checked_ae_title,
+            help="AE title of the server.  [default: ORTHANC]",
+        ),
     ] = None,
     port: Annotated[
         int | None,

@@ -1,8 +1,8 @@
 """Data sets: bytes to elements and back, their text, and the dictionary of attributes.
 
 This package is the only place that knows pydicom. Everything that others use is named here; the
-bytes are read in `elements`, files in `files`, text in `charset` and `values`, and the attributes
-are looked up in `dictionary`.
+bytes are read in `elements`, single elements in `selection`, files in `files`, text in `charset`
+and `values`, and the attributes are looked up in `dictionary`.
 
 Source: DICOM PS3.5.
 """
@@ -39,6 +39,7 @@ from mwl.dataset.elements import (
     extend_dictionary,
 )
 from mwl.dataset.files import read_file
+from mwl.dataset.selection import Selection, normalized, select
 from mwl.dataset.values import to_json, values
 
 __all__ = [
@@ -62,14 +63,17 @@ __all__ = [
     "DictionaryEntry",
     "Element",
     "Elements",
+    "Selection",
     "character_set",
     "decode",
     "encode",
     "extend_dictionary",
     "keyword_of",
     "name_of",
+    "normalized",
     "pad_of",
     "read_file",
+    "select",
     "tag_of",
     "to_json",
     "values",

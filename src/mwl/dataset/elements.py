@@ -87,7 +87,7 @@ Elements = dict[int, Element]
 _Key = TypeVar("_Key")
 _Entry = TypeVar("_Entry")
 
-_Header = tuple[int, str, int]
+Header = tuple[int, str, int]
 """Tag, VR and the bytes to the next element; 0 bytes when there is more to it than a value."""
 
 _tag_of_element = itemgetter(0)
@@ -98,7 +98,7 @@ _SWAP_TYPES |= dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), "Q")
 """VRs of more than one byte a number, with the type of `array` that has its width."""
 
 
-class _Table(dict[_Key, _Entry]):
+class Table(dict[_Key, _Entry]):
     """What `look` says, kept for the keys already seen."""
 
     def __init__(self, look: Callable[[_Key], _Entry]) -> None:
@@ -120,11 +120,12 @@ class _Syntax:
     order: str  # "<" or ">", as `struct` writes it
     item: struct.Struct  # tag and length of items and delimiters
     length: struct.Struct  # of 32 bits
-    headers: _Table[bytes, _Header]  # by the first eight bytes
-    starts: _Table[tuple[int, str, int], bytes]  # up to the value, by tag, VR and length
+    headers: Table[bytes, Header]  # by the first eight bytes
+    starts: Table[tuple[int, str, int], bytes]  # up to the value, by tag, VR and length
 
 
-def _is_skipped(tag: int) -> bool:
+def is_skipped(tag: int) -> bool:
+    """Tell whether an element means nothing: a group length, or padding behind the data set."""
     # PS3.5 7.2 (group lengths), PS3.10 7.2 (trailing padding).
     return tag & 0xFFFF == 0 or tag == _TRAILING_PADDING
 
@@ -135,7 +136,8 @@ def _refuse_command_group(tag: int) -> None:
         raise DatasetError("group 0000 in a data set", tag=tag)
 
 
-def _look_explicit(start: bytes, order: str) -> _Header:
+def look_explicit(start: bytes, order: str) -> Header:
+    """Say what the first eight bytes of an explicit element mean; `order` is that of `struct`."""
     if len(start) < 8:
         raise DatasetError("data set ends inside an element")
     group, number, vr_bytes, length = struct.unpack(f"{order}HH2sH", start)
@@ -147,18 +149,18 @@ def _look_explicit(start: bytes, order: str) -> _Header:
     if vr not in VRS:
         raise DatasetError("no known VR where one is expected", tag=tag)
     swapped = order == ">" and vr in _SWAP_TYPES
-    special = vr in LONG_LENGTH_VRS or swapped or _is_skipped(tag)
+    special = vr in LONG_LENGTH_VRS or swapped or is_skipped(tag)
     return tag, vr, 0 if special else 8 + length
 
 
-def _look_implicit(start: bytes) -> _Header:
+def _look_implicit(start: bytes) -> Header:
     if len(start) < 8:
         raise DatasetError("data set ends inside an element")
     group, number, length = struct.unpack("<HHI", start)
     tag = group << 16 | number
     _refuse_command_group(tag)
     vr = vr_of(tag)
-    special = vr == "SQ" or length == _UNDEFINED or group == _DELIMITER_GROUP or _is_skipped(tag)
+    special = vr == "SQ" or length == _UNDEFINED or group == _DELIMITER_GROUP or is_skipped(tag)
     return tag, vr, 0 if special else 8 + length
 
 
@@ -181,8 +183,8 @@ def _explicit(order: str) -> _Syntax:
         order=order,
         item=struct.Struct(f"{order}HHI"),
         length=struct.Struct(f"{order}I"),
-        headers=_Table(partial(_look_explicit, order=order)),
-        starts=_Table(partial(_begin_explicit, order=order)),
+        headers=Table(partial(look_explicit, order=order)),
+        starts=Table(partial(_begin_explicit, order=order)),
     )
 
 
@@ -191,8 +193,8 @@ _IMPLICIT = _Syntax(
     order="<",
     item=struct.Struct("<HHI"),
     length=struct.Struct("<I"),
-    headers=_Table(_look_implicit),
-    starts=_Table(_begin_implicit),
+    headers=Table(_look_implicit),
+    starts=Table(_begin_implicit),
 )
 _EXPLICIT = _explicit("<")
 _BIG_ENDIAN = _explicit(">")
@@ -330,7 +332,7 @@ def _read_special(
         )
     if vr == "SQ":
         return Element(tag, vr, _read_items(data, syntax, start, stop, depth)[0]), stop
-    if _is_skipped(tag):
+    if is_skipped(tag):
         return None, stop
     value = data[start:stop]
     if syntax.explicit and vr == "UN":
@@ -441,7 +443,7 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
     return transfer_syntax, position
 
 
-def _header_at(data: bytes, position: int) -> _Header:
+def _header_at(data: bytes, position: int) -> Header:
     try:
         return _EXPLICIT.headers[data[position : position + 8]]
     except DatasetError as error:

@@ -31,17 +31,28 @@ def read_file(data: bytes) -> Elements:
     Raises:
         DatasetError: The file is empty, cut off, or no data set.
     """
+    transfer_syntax, start = data_set_of(data)
+    elements = decode(data, transfer_syntax, start)
+    if elements:
+        return elements
+    raise DatasetError("file holds no data set", offset=start)
+
+
+def data_set_of(data: bytes) -> tuple[str, int]:
+    """Give the transfer syntax of the data set of a file, and where it begins.
+
+    Raises:
+        DatasetError: The file ends before it.
+    """
     start = 0
     if data[_PREFIX_OFFSET : _PREFIX_OFFSET + 4] == _PREFIX:
         start = _PREFIX_OFFSET + 4
     transfer_syntax = None
     if data[start : start + 2] == _META_GROUP:
         transfer_syntax, start = read_meta(data, start)
-    if start < len(data):
-        elements = decode(data, transfer_syntax or _sniff(data, start), start)
-        if elements:
-            return elements
-    raise DatasetError("file holds no data set", offset=start)
+    if start >= len(data):
+        raise DatasetError("file holds no data set", offset=start)
+    return transfer_syntax or _sniff(data, start), start
 
 
 def _sniff(data: bytes, start: int) -> str:

@@ -6,6 +6,7 @@
     values      text of one VR to the form that is compared
     keys        the value of a key to a predicate      predicates  conditions on stored values
     compiling   an identifier to a query               criteria    the tree of conditions
+    stored      stored values in the form that is compared
     answers     what is returned of an item            query       the compiled query
     policy      dialects and what a site chooses
 

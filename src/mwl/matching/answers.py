@@ -3,13 +3,14 @@
 Source: DICOM PS3.4 K.4.1.1.3.2, C.2.2.2.6.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.dataset import CHARACTER_SET_VRS, CharacterSet, Element, Elements
 from mwl.errors import DatasetError
-from mwl.matching.criteria import Criterion, HasItem, Level
+from mwl.matching.criteria import Criterion, HasItem
+from mwl.matching.stored import Level
 
 _ESCAPE = b"\x1b"
 
@@ -26,6 +27,15 @@ class Return(NamedTuple):
     tag: int
     empty: Element
     inner: "tuple[Return, ...] | None"
+
+
+def paths_of(returns: Iterable[Return]) -> Iterator[tuple[int, ...]]:
+    """Give the paths of what is to be returned, from the level that it is returned of."""
+    for tag, _, inner in returns:
+        if not inner:
+            yield (tag,)
+        for path in paths_of(inner or ()):
+            yield (tag, *path)
 
 
 def sequences_of(criteria: Iterable[Criterion]) -> Mapping[int, HasItem]:

@@ -9,108 +9,21 @@ Source: DICOM PS3.4 C.2.2.2, K.2.2.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from mwl.attributes import SPECIFIC_CHARACTER_SET
-from mwl.dataset import (
-    DEFAULT_REPERTOIRE_VRS,
-    CharacterSet,
-    Element,
-    Elements,
-    character_set,
-    values,
-)
-from mwl.errors import DatasetError
-from mwl.item import WorklistItem
+from mwl.dataset import CharacterSet, Element
 from mwl.matching.keys import IllegalKeyError, Kind, key_of
-from mwl.matching.predicates import Predicate, Stored
-from mwl.matching.values import DAY, NORMALS, OPEN_LOWER, OPEN_UPPER, Interval, normals
-
-_CACHED_LEVELS = 512
-"""Items kept in decoded form, about 10 KiB each: an item that matched is answered next."""
-
-_CACHED_VALUES = 8192
-"""Stored values kept in normal form: stations, modalities and days are few."""
-
-_LONGEST_CACHED_VALUE = 64
-"""Bytes of a stored value that is worth keeping: the longest of the usual VRs."""
-
-_ASCII = CharacterSet.of(("ISO_IR 6",))
-
-
-class Level(NamedTuple):
-    """An item of the worklist, or one item of a sequence in it: what criteria look at."""
-
-    elements: Elements
-    character_set: CharacterSet
-
-    def items(self, tag: int) -> "Iterator[Level]":
-        """Give the items of a sequence; none when it is absent or no sequence."""
-        element = self.elements.get(tag)
-        if element is not None and isinstance(element.value, tuple):
-            for elements in element.value:
-                yield inner_level(elements, self.character_set)
-
-
-def inner_level(elements: Elements, outer: CharacterSet) -> Level:
-    """Give an item of a sequence with its own character set or that of what is round it.
-
-    Source: PS3.5 7.5.3.
-    """
-    if SPECIFIC_CHARACTER_SET not in elements:
-        return Level(elements, outer)
-    try:
-        return Level(elements, character_set(elements, outer))
-    except DatasetError:
-        return Level(elements, outer)
-
-
-@lru_cache(maxsize=_CACHED_LEVELS)
-def level_of(item: WorklistItem) -> Level:
-    """Give a whole worklist item as what criteria look at."""
-    return Level(item.elements(), item.character_set)
-
-
-def stored_values(
-    element: Element, vr: str, characters: CharacterSet, *, folds_names: bool
-) -> Stored:
-    """Give the values of a stored attribute in the normal form of `vr`.
-
-    Text that its character set cannot decode has no values: nothing can be said about it, so only
-    a universal key finds it.
-    """
-    _, stored_vr, value = element
-    if not isinstance(value, bytes):
-        return ()
-    if stored_vr == "UN":
-        stored_vr = vr
-    if stored_vr in DEFAULT_REPERTOIRE_VRS and len(value) <= _LONGEST_CACHED_VALUE:
-        return _normals_cached(value, stored_vr, vr)
-    return _normals(value, stored_vr, vr, characters, folds_names)
-
-
-def _normals(
-    value: bytes,
-    stored_vr: str,
-    vr: str,
-    characters: CharacterSet = _ASCII,
-    folds_names: bool = True,
-) -> Stored:
-    if stored_vr not in NORMALS:
-        return ()
-    try:
-        texts = values(Element(0, stored_vr, value), characters)
-    except DatasetError:
-        return ()
-    return normals(vr, texts, folds_names=folds_names)
-
-
-_normals_cached = lru_cache(maxsize=_CACHED_VALUES)(_normals)
+from mwl.matching.predicates import Predicate
+from mwl.matching.stored import Level, stored_values
+from mwl.matching.values import DAY, OPEN_LOWER, OPEN_UPPER, Interval
 
 
 class Condition(Protocol):
     """What a criterion asks of a data set."""
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes that it looks at."""
 
     def accepts(self, level: Level) -> bool:
         """Tell whether the data set meets the condition."""
@@ -142,6 +55,13 @@ class Criterion:
         """The attribute itself."""
         return self.path[-1]
 
+    def paths(self) -> "Iterator[tuple[int, ...]]":
+        """Give the paths of the attributes that it looks at."""
+        for tag in self.condition.tags if not self.inner else ():
+            yield (*self.path[:-1], tag)
+        for criterion in self.inner:
+            yield from criterion.paths()
+
     def leaves(self) -> "Iterator[Criterion]":
         """Give the criteria on single attributes in it, or itself."""
         if not self.inner:
@@ -171,6 +91,11 @@ class HasValue:
     predicate: Predicate
     folds_names: bool
 
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes that it looks at."""
+        return (self.tag,)
+
     def accepts(self, level: Level) -> bool:
         """Tell whether one of the stored values will do."""
         element = level.elements.get(self.tag)
@@ -192,6 +117,11 @@ class HasUntypedValue:
     key: Element
     character_set: CharacterSet
     folds_names: bool
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes that it looks at."""
+        return (self.key.tag,)
 
     def accepts(self, level: Level) -> bool:
         """Tell whether one of the stored values will do."""
@@ -223,6 +153,11 @@ class HasDateAndTime:
     time_tag: int
     lower: int
     upper: int
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes that it looks at."""
+        return (self.date_tag, self.time_tag)
 
     def accepts(self, level: Level) -> bool:
         """Tell whether date and time have an instant in common with the interval."""
@@ -257,6 +192,11 @@ class HasItem:
     tag: int
     criteria: tuple[Criterion, ...]
     skipped_without_sequence: bool
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes that it looks at."""
+        return (self.tag,)
 
     def accepts(self, level: Level) -> bool:
         """Tell whether one item of the sequence meets all conditions."""

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
-from mwl.dataset import CharacterSet, Elements, encode
+from mwl.dataset import CharacterSet, Elements, Selection, encode
 from mwl.item import WorklistItem
 from mwl.matching.answers import (
     Return,
     character_set_element,
     has_special_text,
+    paths_of,
     recoded,
     returned,
     sequences_of,
 )
-from mwl.matching.criteria import Criterion, Level, level_of
+from mwl.matching.criteria import Criterion
 from mwl.matching.policy import Policy
+from mwl.matching.stored import Level, level_of
 
 _UNICODE = CharacterSet.of(("ISO_IR 192",))
 _ASCII_TERMS = ("ISO_IR 6",)
@@ -67,7 +69,7 @@ class Query:
         policy: How the site matches and answers.
     """
 
-    __slots__ = ("_returns", "_sequences", "criteria", "policy")
+    __slots__ = ("_answered", "_looked_at", "_returns", "_sequences", "criteria", "policy")
 
     def __init__(
         self, criteria: tuple[Criterion, ...], returns: tuple[Return, ...], policy: Policy
@@ -76,6 +78,9 @@ class Query:
         self.policy = policy
         self._returns = returns
         self._sequences = sequences_of(criteria)
+        looked_at = [path for criterion in criteria for path in criterion.paths()]
+        self._looked_at = Selection.of(looked_at)
+        self._answered = Selection.of([*looked_at, *paths_of(returns), (TIMEZONE_OFFSET_FROM_UTC,)])
 
     def leaves(self) -> Iterator[Criterion]:
         """Give the criteria on single attributes, those in sequences too."""
@@ -85,9 +90,9 @@ class Query:
     def matches(self, item: WorklistItem) -> bool:
         """Tell whether an item meets every criterion: PS3.4 K.4.1.3.1.
 
-        Cost: O(criteria), and decoding the item unless it was looked at just before.
+        Cost: O(criteria), and about 0.15 microseconds for each attribute that is stepped over.
         """
-        level = level_of(item)
+        level = level_of(item, self._looked_at)
         return all(criterion.condition.accepts(level) for criterion in self.criteria)
 
     def rejected_by(self, item: WorklistItem) -> tuple[Criterion, ...]:
@@ -96,7 +101,7 @@ class Query:
         They are those that fail on their own. Where each step key is met by some step of an item
         and no step meets them all, it is the criterion of the sequence.
         """
-        levels = (level_of(item),)
+        levels = (level_of(item, self._looked_at),)
         return tuple(
             failure for criterion in self.criteria for failure in criterion.failures(levels)
         )
@@ -125,7 +130,7 @@ class Query:
         Holds the requested attributes, and of sequences the items that match; besides them
         (0008,0005) when the text needs it and (0008,0201) when the item has it.
         """
-        level = level_of(item)
+        level = level_of(item, self._answered)
         dialect = self.policy.dialect
         found = returned(
             level, self._returns, self._sequences, missing_empty=dialect.returns_missing_keys_empty

@@ -79,7 +79,9 @@ def name_group(text: str) -> str:
     Spaces round components are insignificant (PS3.5 Table 6.2-1) and trailing empty components
     may be left out (PS3.5 6.2.1.2).
     """
-    return "^".join(part.strip(" \0") for part in text.split("^")).rstrip("^")
+    if " " in text or "\0" in text:
+        text = "^".join([part.strip(" \0") for part in text.split("^")])
+    return text.rstrip("^")
 
 
 def exact_name(text: str) -> tuple[str, ...] | None:

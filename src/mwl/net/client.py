@@ -246,16 +246,19 @@ async def associate(
             reader, writer = await asyncio.open_connection(peer.host, peer.port)
     except TimeoutError:
         raise PeerRefused(f"no connection to {peer.host}:{peer.port} in time") from None
-    except OSError as error:
-        raise PeerRefused(
-            f"no connection to {peer.host}:{peer.port}: {error.strerror or error}"
-        ) from error
+    except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter
+        raise PeerRefused(f"no connection to {peer.host}:{peer.port}: {_reason(error)}") from error
     association = ClientAssociation(peer, reader, writer)
     try:
         yield await association.open(_request(peer, abstract_syntaxes))
-        await association.release()
+        with suppress(PeerRefused):  # all is answered; how the peer says goodbye changes nothing
+            await association.release()
     finally:
         await association.close()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _request(peer: Peer, abstract_syntaxes: Iterable[str]) -> AssociateRequest:

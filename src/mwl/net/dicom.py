@@ -1,25 +1,25 @@
 """The SCP side: one `asyncio.Protocol` around one `wire.Association`.
 
 Every turn has one shape: bytes in, events out of the association, act on each, write what the
-association has to say, arm the one timer. A C-FIND is a generator pulled from here: it stops while
-the peer does not read, and other associations and a C-CANCEL are looked at between its batches.
+association has to say. A C-FIND is a generator pulled from here: it stops while the peer does not
+read, and other associations and a C-CANCEL are looked at between its steps.
 
 The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access in `mwl.access`.
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
 from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, Refusal, admit, allow
-from mwl.find import BATCH, Outcome, Request, Worklist
+from mwl.find import Outcome, Request, Worklist
 from mwl.net import report
-from mwl.results import Variant
+from mwl.net.connections import Connections
+from mwl.results import Batch, Variant
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -43,28 +43,9 @@ from mwl.wire.negotiation import (
 )
 from mwl.wire.pdu import Abort, AssociateReject
 
-MAXIMUM_ASSOCIATIONS = 1000
-"""Associations open at once, in all: each costs about 20 KiB and a file descriptor."""
-
-MAXIMUM_ASSOCIATIONS_OF_HOST = 500
-"""Associations open at once from one host: one runaway device leaves room for the others."""
-
 WAITING_REQUESTS = 16
 """Requests of one association that wait while another is answered. The window negotiated is one
 (PS3.7 D.3.3.3), so a peer that sends more than a few ahead does not keep to it."""
-
-STOP_GRACE_S = 5.0
-"""Seconds that open associations have to finish when the server stops."""
-
-
-CLOCK_TICK_S = 0.5
-"""Seconds between looks at the timers of all associations; how late one may act."""
-
-TICKS_OF_A_TIMEOUT = 4
-"""Looks within the shortest timeout, in looks, for timeouts too short for `CLOCK_TICK_S`."""
-
-ABORT_GRACE_S = 1.0
-"""Seconds that the aborts of the others have to go out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,85 +72,9 @@ class _Search:
     """A query being answered."""
 
     message: MessageReceived
-    answers: Generator[Sequence[bytes], None, Outcome]
+    answers: Generator[Batch | None, None, Outcome]
     started: float
     sent: int = 0
-
-
-class Connections:
-    """The open associations of one listener: counted against their limits, watched by one clock.
-
-    Args:
-        loop: The loop that they run on.
-        limits: Times of an association.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        self._loop = loop
-        self._tick_s = min(
-            CLOCK_TICK_S,
-            limits.artim_timeout_s / TICKS_OF_A_TIMEOUT,
-            limits.idle_timeout_s / TICKS_OF_A_TIMEOUT or CLOCK_TICK_S,
-        )
-        self._clock: asyncio.TimerHandle | None = None
-        self._open: set[DicomConnection] = set()
-        self._of_host: Counter[str] = Counter()
-        self._all_closed: asyncio.Event = asyncio.Event()
-        self._all_closed.set()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, connection: "DicomConnection") -> None:
-        """Count a connection in."""
-        self._open.add(connection)
-        self._of_host[connection.host] += 1
-        self._all_closed.clear()
-        if self._clock is None:
-            self._clock = self._loop.call_later(self._tick_s, self._tick)
-
-    def _tick(self) -> None:
-        """Let every connection look at the clock; run on while there are any.
-
-        One timer for all: setting and cancelling one each would cost more than their requests.
-        """
-        now = self._loop.time()
-        for connection in tuple(self._open):
-            connection.look_at_clock(now)
-        self._clock = self._loop.call_later(self._tick_s, self._tick) if self._open else None
-
-    def remove(self, connection: "DicomConnection") -> None:
-        """Count a connection out."""
-        self._open.discard(connection)
-        self._of_host[connection.host] -= 1
-        if not self._of_host[connection.host]:
-            del self._of_host[connection.host]
-        if not self._open:
-            self._all_closed.set()
-
-    def limit_exceeded(self, host: str) -> str | None:
-        """Name the limit that one more association of `host` breaks; None when it fits."""
-        if len(self._open) > MAXIMUM_ASSOCIATIONS:
-            return f"{MAXIMUM_ASSOCIATIONS} associations are open"
-        if self._of_host[host] > MAXIMUM_ASSOCIATIONS_OF_HOST:
-            return f"{MAXIMUM_ASSOCIATIONS_OF_HOST} associations are open from this host"
-        return None
-
-    async def closed(self) -> None:
-        """Wait until no association is open."""
-        await self._all_closed.wait()
-
-    async def close(self, grace_s: float = STOP_GRACE_S) -> None:
-        """Let the open associations finish for `grace_s` seconds, then abort the rest."""
-        try:
-            async with asyncio.timeout(grace_s):
-                await self.closed()
-        except TimeoutError:
-            for connection in tuple(self._open):
-                connection.abort()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ABORT_GRACE_S):
-                    await self.closed()
 
 
 class DicomConnection(asyncio.Protocol):
@@ -185,17 +90,18 @@ class DicomConnection(asyncio.Protocol):
         "_association",
         "_caller",
         "_connections",
+        "_has_turn",
         "_loop",
         "_opened",
         "_outcome",
         "_paused",
         "_port",
-        "_pump_is_scheduled",
         "_queries",
         "_search",
         "_service",
         "_trace",
         "_transport",
+        "_unsent",
         "_waiting",
         "_worklist",
         "host",
@@ -210,7 +116,8 @@ class DicomConnection(asyncio.Protocol):
         self._search: _Search | None = None
         self._waiting: deque[MessageReceived] = deque()
         self._paused = False
-        self._pump_is_scheduled = False
+        self._has_turn = False
+        self._unsent = 0
         self._caller: Caller | None = None
         self._worklist: Worklist | None = None
         self._outcome = "connection lost"
@@ -227,9 +134,12 @@ class DicomConnection(asyncio.Protocol):
         address, self._port = peer
         # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
         self.host = address.removeprefix("::ffff:") if "." in address else address
-        self._connections.add(self)
         self._opened = perf_counter()
         self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
+        if not self._connections.add(self):
+            self._outcome = "refused: too many connections"
+            report.no_room(self.host)
+            self.cut()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer through one turn."""
@@ -246,27 +156,56 @@ class DicomConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything and write the association's line."""
-        self._end_search()
-        self._waiting.clear()
+        self._drop_requests()
         self._connections.remove(self)
         self._report_association()
 
     def pause_writing(self) -> None:
         """The peer reads too slowly: send no further answers."""
         self._paused = True
+        self._unsent = self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """The peer reads again: go on with the answers."""
         self._paused = False
         self._association.touch(self._loop.time())
-        self._schedule_pump()
+        self._ask_for_turn()
+
+    # The other connections' keeper calls these: see `mwl.net.connections`.
 
     def abort(self) -> None:
         """End the association at once: A-ABORT, source service-user (PS3.8 section 9.3.8)."""
-        self._outcome = "aborted: the server stops"
+        self._end("aborted: the server stops")
         self._association.send(Abort(source=0, reason=0))
         self._flush()
         self._transport.close()
+
+    def cut(self) -> None:
+        """Close the connection without a word, and without what was not read."""
+        self._transport.abort()
+
+    def look_at_clock(self, now: float) -> None:
+        """Act on ARTIM or the idle timer, if one of them has run out."""
+        if self._paused:
+            self._note_reading(now)
+        deadline = self._association.deadline
+        if deadline is not None and now >= deadline:
+            self._association.expire(now)
+            self._turn()
+
+    def _note_reading(self, now: float) -> None:
+        """A peer that reads, however slowly, is not idle."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._association.touch(now)
+        self._unsent = unsent
+
+    def take_turn(self) -> None:
+        """Go on with the query at work."""
+        self._has_turn = False
+        if not self._transport.is_closing():
+            self._association.touch(self._loop.time())
+            self._turn()
 
     # One turn.
 
@@ -274,13 +213,13 @@ class DicomConnection(asyncio.Protocol):
         try:
             while (event := self._association.next_event()) is not None:
                 self._handle(event)
-            self._pump()
+            if not self._has_turn:
+                self._work()
+            self._flush()
         except Exception as error:  # noqa: BLE001 - the edge: one association's fault stays its own
             telemetry.emit("internal_error", host=self.host, error=error)
-            self._outcome = "aborted: internal error"
-            self._transport.abort()
-            return
-        self._flush()
+            self._end("aborted: internal error")
+            self.cut()
 
     def _flush(self) -> None:
         if output := self._association.data_to_send():
@@ -288,17 +227,8 @@ class DicomConnection(asyncio.Protocol):
                 self._trace.sent(output)
             self._transport.writelines(output)
         if self._association.closed:
-            self._transport.close()
-
-    def look_at_clock(self, now: float) -> None:
-        """Act on ARTIM or the idle timer, if one of them has run out."""
-        deadline = self._association.deadline
-        if deadline is None or now < deadline:
-            return
-        self._association.expire(now)
-        if self._association.closed:
+            # The peer is gone or past its time: what it has not read is of no use any more.
             self._transport.abort()
-        self._turn()
 
     # What events mean.
 
@@ -309,21 +239,33 @@ class DicomConnection(asyncio.Protocol):
             case AssociationRequested():
                 self._answer_association(event)
             case Released():
-                self._finish("released")
+                self._end("released")
             case Aborted():
-                self._finish(report.abort_outcome(event))
+                self._end(report.abort_outcome(event))
                 report.peer_error(event, self.host, self._calling_ae_title)
             case TimedOut():
-                self._finish(f"timed out: {event.which}")
+                self._end(f"timed out: {event.which}")
             case ConnectionLost():
-                self._finish("connection lost")
+                self._end("connection lost")
             case _:
                 raise AssertionError(f"an acceptor gets no {type(event).__name__}")
 
-    def _finish(self, outcome: str) -> None:
+    def _end(self, outcome: str) -> None:
         self._outcome = outcome
+        self._drop_requests()
+
+    def _drop_requests(self) -> None:
+        """Forget what was asked and will not be answered; each query still gets its line."""
+        search, self._search = self._search, None
+        if search is not None:
+            search.answers.close()
+            outcome = Outcome(Status.PENDING, answers=search.sent, detail="not finished")
+            self._report_query(search.message, outcome, search.started)
+        for message in self._waiting:
+            if message.command.field == CommandField.C_FIND_RQ:
+                outcome = Outcome(Status.PENDING, detail="not begun")
+                self._report_query(message, outcome, perf_counter())
         self._waiting.clear()
-        self._end_search()
 
     def _answer_association(self, event: AssociationRequested) -> None:
         request = event.request
@@ -340,7 +282,7 @@ class DicomConnection(asyncio.Protocol):
 
     def _rejection(self, caller: Caller) -> AssociateReject | None:
         """Tell why a caller may not associate, in the codes of PS3.8 Table 9-21."""
-        if (limit := self._connections.limit_exceeded(caller.host)) is not None:
+        if (limit := self._connections.associate(self)) is not None:
             self._outcome = f"rejected: {limit}"
             report.limit_exceeded(caller, limit)
             return LOCAL_LIMIT_EXCEEDED
@@ -358,12 +300,14 @@ class DicomConnection(asyncio.Protocol):
     def _receive_message(self, message: MessageReceived) -> None:
         if message.command.field == CommandField.C_CANCEL_RQ:
             self._cancel(message)
-        elif self._search is None:
+        elif message.command.is_response:
+            return  # nothing was asked, so nothing is answered
+        elif self._search is None and not self._waiting and not self._paused:
             self._perform(message)
         elif len(self._waiting) < WAITING_REQUESTS:
             self._waiting.append(message)
         else:
-            self._finish(f"aborted: more than {WAITING_REQUESTS} requests at once")
+            self._end(f"aborted: more than {WAITING_REQUESTS} requests at once")
             self._association.send(Abort(source=0, reason=0))
 
     def _perform(self, message: MessageReceived) -> None:
@@ -398,6 +342,12 @@ class DicomConnection(asyncio.Protocol):
             outcome = Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "Not the Modality Worklist SOP class")
             self._end_find(message, outcome, started)
             return
+        if not message.dataset:
+            outcome = Outcome(
+                Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, "The query has no identifier"
+            )
+            self._end_find(message, outcome, started)
+            return
         refusal = allow(self._service.access, caller, "find worklist")
         status, comment = self._permission(caller, refusal, "C-FIND")
         if status != Status.SUCCESS:
@@ -406,7 +356,7 @@ class DicomConnection(asyncio.Protocol):
         variant = Variant(
             context.transfer_syntax, context.context_id, self._association.max_length_to_peer
         )
-        request = Request(message.dataset or b"", caller.calling_ae_title, variant)
+        request = Request(message.dataset, caller.calling_ae_title, variant)
         report.identifier(caller, request, with_values=self._service.values_in_log)
         worklist = cast("Worklist", self._worklist)
         self._search = _Search(message, worklist.find(request), started)
@@ -424,7 +374,8 @@ class DicomConnection(asyncio.Protocol):
         cancelled = message.command.message_id_being_responded_to
         search = self._search
         if search is not None and search.message.command.message_id == cancelled:
-            self._end_search()
+            self._search = None
+            search.answers.close()
             outcome = Outcome(Status.CANCEL, answers=search.sent, detail="cancelled by the peer")
             self._end_find(search.message, outcome, search.started)
             return
@@ -435,51 +386,52 @@ class DicomConnection(asyncio.Protocol):
 
     # Answers on their way.
 
-    def _pump(self) -> None:
-        """Send answers until the query ends, the peer stops reading or others are due a turn."""
+    def _work(self) -> None:
+        """Answer until all is answered, the peer stops reading or others are due a turn."""
         while not self._paused:
-            if (search := self._search) is None:
-                if not self._waiting:
+            if self._search is not None:
+                if not self._step(self._search):
+                    self._ask_for_turn()
                     return
+            elif self._waiting:
                 self._perform(self._waiting.popleft())
-                continue
-            try:
-                batch = next(search.answers)
-            except StopIteration as done:
-                self._search = None
-                self._end_find(search.message, done.value, search.started)
-                continue
-            if batch:
-                search.sent += len(batch)
-                self._send_answers(search.message, batch)
-            if len(batch) in (0, BATCH):
-                self._schedule_pump()
+            else:
                 return
 
-    def _send_answers(self, message: MessageReceived, batch: Sequence[bytes]) -> None:
-        context_id = message.context.context_id
-        self._association.send_answers(context_id, message.command.message_id, batch)
+    def _step(self, search: _Search) -> bool:
+        """Take one step of a query; tell whether to go on at once."""
+        try:
+            batch = next(search.answers)
+        except StopIteration as done:
+            outcome = done.value
+        except Exception as error:  # noqa: BLE001 - the edge: the peer is told, the log tells why
+            telemetry.emit("internal_error", host=self.host, error=error)
+            outcome = Outcome(Status.UNABLE_TO_PROCESS, "Internal error of the worklist server")
+        else:
+            return batch is not None and self._send_answers(search, batch)
+        self._search = None
+        self._end_find(search.message, outcome, search.started)
+        return True
+
+    def _send_answers(self, search: _Search, batch: Batch) -> bool:
+        """Send a batch; tell whether it was the last."""
+        context, command = search.message.context, search.message.command
+        self._association.send_answers(context.context_id, command.message_id, batch.answers)
+        search.sent += len(batch.answers)
         if telemetry.enabled("answer"):
-            report.answers(message.context, batch)
+            report.answers(context, batch.answers)
+        return batch.is_last
 
-    def _schedule_pump(self) -> None:
-        if not self._pump_is_scheduled:
-            self._pump_is_scheduled = True
-            self._loop.call_soon(self._continue)
-
-    def _continue(self) -> None:
-        self._pump_is_scheduled = False
-        if not self._transport.is_closing():
-            self._association.touch(self._loop.time())
-            self._turn()
-
-    def _end_search(self) -> None:
-        if self._search is not None:
-            self._search.answers.close()
-            self._search = None
+    def _ask_for_turn(self) -> None:
+        if not self._has_turn:
+            self._has_turn = True
+            self._connections.give_turn(self)
 
     def _end_find(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
         self._respond(message, outcome.status, outcome.comment, outcome.offending)
+        self._report_query(message, outcome, started)
+
+    def _report_query(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
         report.query(
             self._the_caller(),
             message,

@@ -34,7 +34,7 @@ from mwl.find import Outcome, Request
 from mwl.matching import Query
 from mwl.wire.association import Aborted, MessageReceived
 from mwl.wire.dimse import Status
-from mwl.wire.negotiation import NegotiatedContext
+from mwl.wire.negotiation import NegotiatedContext, Result
 from mwl.wire.pdu import AssociateAccept, AssociateRequest
 
 KEYS_REMEMBERED = 256
@@ -150,6 +150,16 @@ def limit_exceeded(caller: Caller, limit: str) -> None:
     _refused(caller, "association", limit, "does a device open associations and never close them?")
 
 
+def no_room(host: str) -> None:
+    """Report a connection that is cut for want of room."""
+    _refused(
+        Caller("", "", host),
+        "connection",
+        "too many connections are open",
+        "does a device open connections and never close them?",
+    )
+
+
 def no_worklist(caller: Caller) -> None:
     """Report a called AE title that has no folder (`FolderPerCalledAet`)."""
     _refused(
@@ -163,8 +173,8 @@ def no_worklist(caller: Caller) -> None:
 def _refused(caller: Caller, operation: str, reason: str, hint: str | None) -> None:
     telemetry.emit(
         "association_refused",
-        calling_ae_title=caller.calling_ae_title,
-        called_ae_title=caller.called_ae_title,
+        calling_ae_title=caller.calling_ae_title or None,
+        called_ae_title=caller.called_ae_title or None,
         host=caller.host,
         operation=operation,
         reason=reason,
@@ -174,7 +184,7 @@ def _refused(caller: Caller, operation: str, reason: str, hint: str | None) -> N
 
 def unusable_contexts(request: AssociateRequest, accept: AssociateAccept, caller: Caller) -> None:
     """Report an association none of whose presentation contexts can be used."""
-    if any(context.result == 0 for context in accept.contexts):
+    if Result.ACCEPTANCE in {context.result for context in accept.contexts}:
         return
     proposed = sorted({context.abstract_syntax for context in request.contexts})
     telemetry.emit(
@@ -213,7 +223,7 @@ def query(
     with_values: bool,
 ) -> None:
     """Report one query and how it ended."""
-    failed = outcome.status not in (Status.SUCCESS, Status.CANCEL)
+    failed = outcome.status not in (Status.SUCCESS, Status.CANCEL, Status.PENDING)
     telemetry.emit(
         "query_refused" if failed else "query",
         calling_ae_title=caller.calling_ae_title,

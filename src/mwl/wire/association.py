@@ -447,6 +447,7 @@ class Association:
             self._close()
             return
         self._apply(Input.ABORT_REQUEST)
+        self._events.clear()  # what was received before can no longer be answered
         self._outbox.append(encode(abort))
 
     def data_to_send(self) -> list[bytes]:
