@@ -135,6 +135,7 @@ class Worklist:
             query=query,
             looked_at=result.looked_at,
             answers=limit if is_cut else len(matches),
+            detail=f"LimitAnswers {limit} of {len(matches)} matches" if is_cut else "",
             exclusion=None if matches else self._results.exclusion(result),
             matches=matches,
         )

@@ -185,7 +185,7 @@ class Server:
             ae_title=config.dicom_ae_title,
             host=self.host,
             port=self.port,
-            folder=str(config.worklists.database),
+            folder=str(config.worklists.database.absolute()),
         )
         if (worklist := self._worklists.of_everyone()) is not None:
             self._preloading = _preload(loop, worklist)
@@ -203,10 +203,10 @@ class Server:
         telemetry.emit("stopped")
 
     async def serve(self) -> None:
-        """Start, run until SIGTERM or SIGINT, stop."""
+        """Start, run until SIGTERM, SIGINT or SIGHUP, stop."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         await self.start()
         await stop.wait()

@@ -79,25 +79,30 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "nothing_accepted": Event(
             Level.WARNING,
             "An association was accepted and none of what the caller proposed can be used: the SOP "
-            "classes it proposed, and in `hint` what it should propose.",
+            "classes and transfer syntaxes it proposed, and in `hint` what it should propose.",
         ),
         "echo": Event(Level.INFO, "A C-ECHO was answered: by whom it was asked and its status."),
         "query": Event(
             Level.INFO,
-            "A worklist query was answered: caller, keys asked, items served and looked at, "
-            "answers, status, milliseconds. With no answer, `excluded_most` names the key that "
-            "excluded the most items.",
+            "A worklist query was answered: caller, keys with a value, items served, items that "
+            "the index left to look at, answers, status, milliseconds. With no answer, "
+            "`excluded_most` names the key that excluded the most items; `detail` says why a list "
+            "was cut or not finished (then the status is FF00).",
         ),
         "query_identifier": Event(
-            Level.DEBUG, "The whole query as JSON, tags written as Orthanc writes them."
+            Level.DEBUG,
+            "The whole query as JSON, tags written as Orthanc writes them. With `DeidentifyLogs` "
+            "only values of station, modality, date and time are shown.",
         ),
         "query_matched": Event(Level.DEBUG, "The files that answered a query."),
         "query_refused": Event(
             Level.WARNING,
             "A query was answered with a failure: status, comment and offending attribute.",
         ),
-        "answer": Event(Level.TRACE, "One answer to a query."),
-        "pdu": Event(Level.TRACE, "One PDU, sent or received."),
+        "answer": Event(
+            Level.TRACE, "One answer to a query, with its values: patient data, asked for."
+        ),
+        "pdu": Event(Level.TRACE, "Name and length of one PDU, sent or received."),
         "text_lost": Event(
             Level.WARNING,
             'Characters that `DefaultEncoding` lacks were dropped from an answer ("orthanc" '

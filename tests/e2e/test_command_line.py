@@ -179,3 +179,39 @@ def test_configuration_in_force_is_shown(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert '"SHOWN"' in done.stdout
     assert "DicomScpTimeout" in done.stdout
+
+
+@pytest.mark.parametrize("layout", ["--json", "--table"])
+def test_an_answer_with_bad_text_hides_no_other(tmp_path: Path, layout: str) -> None:
+    folder = fill(tmp_path / "items", FIVE_ITEMS)
+    raw = (folder / "p4.wl").read_bytes()
+    name = "Примеров^Пётр".encode()
+    assert name in raw
+    (folder / "p4.wl").write_bytes(raw.replace(name, b"M\xfcLLER^U".ljust(len(name))))
+    with running_server(folder) as running:
+        status, output, errors = find(running, "-k", "PatientName", "-k", "PatientID", layout)
+    assert status == 0
+    assert "M\N{LATIN SMALL LETTER U WITH DIAERESIS}LLER^U" in output
+    assert "ROE^RICHARD" in output
+    assert "shown as Latin 1" in errors
+
+
+def test_find_prints_no_empty_list_when_the_server_cannot_be_reached() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        done = run_mwl("find", "--json", "127.0.0.1", unused.getsockname()[1])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no connection" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["echo", "find", "serve"])
+def test_an_ae_title_that_is_none_is_refused(tmp_path: Path, command: str) -> None:
+    title = "SEVENTEEN-LETTERS"
+    rest = ["--aet", title, tmp_path] if command == "serve" else ["-aet", title, "127.0.0.1", 9]
+    done = run_mwl(command, *rest)
+    assert done.returncode == 2
+    assert "AE title" in done.stderr
+
+
+def test_version_is_told() -> None:
+    assert run_mwl("--version").stdout.startswith("mwl ")

@@ -158,3 +158,23 @@ def test_each_called_ae_title_has_a_folder_of_its_own(folder: Path, tmp_path: Pa
             refused = of(called)
             assert not refused.answers
             assert refused.exit_status != 0 or refused.final_status != 0x0000
+
+
+def test_folders_of_called_ae_titles_that_are_not_there_now_are_a_failure(tmp_path: Path) -> None:
+    file = configuration(
+        tmp_path / "mwl.json",
+        tmp_path / "unmounted",
+        DicomAlwaysAllowFindWorklist=True,
+        Worklists={"FolderPerCalledAet": True},
+    )
+    with running_server("--config", file) as server:
+
+        def of(called: str) -> FindResult:
+            return findscu(server.host, server.port, "PatientID", called=called)
+
+        result = of("RADIOLOGY")
+        assert result.final_status in FAILURES
+        assert result.error_comment
+        server.log.wait_for("store_unavailable")
+        fill(tmp_path / "unmounted" / "RADIOLOGY", {"p2.wl": P2})
+        assert of("RADIOLOGY").patient_ids == ["P2"]

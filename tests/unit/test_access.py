@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -41,6 +42,13 @@ def refused(result: Refusal | None) -> Refusal:
     return result
 
 
+def added(refusal: Refusal) -> object:
+    """Give what a hint adds to the object DicomModalities, as JSON reads it."""
+    before, _, entry = refusal.hint.partition(": ")
+    assert before == "inside DicomModalities add"
+    return json.loads(f"{{{entry}}}")
+
+
 def test_with_the_defaults_anybody_associates_and_echoes_but_does_not_query() -> None:
     policy, stranger = AccessPolicy(), caller("STRANGER")
     assert admit(policy, stranger) is None
@@ -68,7 +76,7 @@ def test_an_unknown_caller_is_rejected_when_nothing_is_always_allowed() -> None:
         SOURCE_SERVICE_USER,
         CALLING_AE_TITLE_NOT_RECOGNIZED,
     )
-    assert refusal.hint == '"DicomModalities": {"stranger": ["STRANGER", "10.0.0.9", 104]}'
+    assert refusal.hint == 'inside DicomModalities add: "stranger": ["STRANGER", "10.0.0.9", 104]'
 
 
 def test_a_known_caller_is_admitted_and_allowed() -> None:
@@ -112,7 +120,7 @@ def test_the_host_counts_only_when_it_is_checked() -> None:
     assert admit(policy, elsewhere) is not None
     refusal = refused(allow(policy, elsewhere, "find worklist"))
     assert "10.0.0.7" in refusal.explanation
-    assert refusal.hint == '"DicomModalities": {"ct1": ["CT1", "10.0.0.8", 104]}'
+    assert refusal.hint == 'inside DicomModalities set the host of "ct1" to 10.0.0.8'
 
 
 @pytest.mark.parametrize(
@@ -208,5 +216,21 @@ def test_a_policy_can_be_changed_and_compared() -> None:
 
 def test_the_hint_is_json_whatever_the_caller_is_called() -> None:
     refusal = refused(allow(closed(), caller('"}, "x": {"'), "find worklist"))
-    assert refusal.hint == '"DicomModalities": {"x": ["\\"}, \\"x\\": {\\"", "10.0.0.7", 104]}'
-    assert '{"modality": ["!!"' in refused(allow(closed(), caller("!!"), "echo")).hint
+    assert added(refusal) == {"x": ['"}, "x": {"', "10.0.0.7", 104]}
+    refusal = refused(allow(closed(), caller("!!"), "echo"))
+    assert added(refusal) == {"modality": ["!!", "10.0.0.7", 104]}
+
+
+def test_the_hint_adds_to_the_known_callers_and_replaces_none() -> None:
+    known = (CT1, KnownCaller("mr1", "OLD_MR", "10.0.0.8"), KnownCaller("mr1-2", "X", "10.0.0.9"))
+    refusal = refused(allow(closed(modalities=known), caller("MR1"), "find worklist"))
+    assert added(refusal) == {"mr1-3": ["MR1", "10.0.0.7", 104]}
+
+
+def test_the_hint_names_every_entry_whose_host_could_be_the_callers() -> None:
+    known = (CT1, KnownCaller("ct1 new", "CT1", "10.0.0.8"))
+    policy = closed(check_modality_host=True, modalities=known)
+    refusal = refused(allow(policy, caller(host="::ffff:10.0.0.9"), "find worklist"))
+    assert refusal.hint == (
+        'inside DicomModalities set the host of "ct1" or "ct1 new" to 10.0.0.9'
+    )

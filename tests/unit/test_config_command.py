@@ -44,9 +44,23 @@ def test_init_can_name_the_folder_to_serve(tmp_path: Path) -> None:
     assert shown["Worklists"]["Database"] == "/srv/wl"
 
 
+def test_the_folder_given_to_init_is_one_of_the_working_directory_and_the_file_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wl").mkdir()
+    Path("etc").mkdir()
+    run("init", "etc/mwl.json", "--database", "wl")
+    assert json.loads(run("show", "etc/mwl.json"))["Worklists"]["Database"] == f"{tmp_path}/wl"
+    assert run("check", "etc/mwl.json") == (
+        "can be used; warnings: 0, options without meaning here: 0\n"
+    )
+
+
 def test_check_tells_that_a_file_can_be_used(tmp_path: Path) -> None:
     file = tmp_path / "mwl.json"
-    file.write_text('{"HttpPort": 8042, "Worklist": {}}', encoding="utf-8")
+    text = '{"HttpPort": 8042, "Worklist": {}, "Worklists": {"Enable": true, "Database": "."}}'
+    file.write_text(text, encoding="utf-8")
     assert run("check", file) == (
         f"warning: {file}:1: Worklist: is not an option (did you mean Worklists?)\n"
         "can be used; warnings: 1, options without meaning here: 1\n"
@@ -64,6 +78,32 @@ def test_check_reports_errors_and_warnings_with_file_and_line_and_ends_with_2(
         f'error: {file}:2: DicomPort: found "x", allowed is a whole number from 0 to 65535',
         f"warning: {file}:3: DicomAEt: is not an option (did you mean DicomAet?)",
     ]
+
+
+def test_check_refuses_what_serve_refuses_and_warns_of_what_is_missing_here(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mwl.json"
+    text = '{"DicomServerEnabled": false,\n"Worklists": {"Enable": false}}'
+    file.write_text(text, encoding="utf-8")
+    assert run("check", file, status=2).splitlines() == [
+        f"error: {file}:1: DicomServerEnabled: is false, so there is nothing to serve "
+        '(write "DicomServerEnabled": true)',
+        f"error: {file}:2: Worklists.Enable: is false, so there is nothing to serve "
+        '(write "Enable": true)',
+        f"warning: Worklists.Database: {tmp_path / 'worklists'} does not exist "
+        "(every query fails until it does)",
+    ]
+
+
+def test_check_of_an_untouched_default_file_says_what_to_write(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    run("init", file)
+    (tmp_path / "worklists").mkdir()
+    (line,) = run("check", file, status=2).splitlines()
+    assert line.startswith(f"error: {file}:")
+    assert line.endswith('Worklists.Enable: is false, so there is nothing to serve '
+                         '(write "Enable": true)')
 
 
 def test_show_prints_defaults_too_and_where_values_come_from(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from mwl.config import (
     check,
     load,
     of_folder,
-    require_worklist,
 )
 from mwl.config.orthanc import KNOWN_ORTHANC_OPTIONS
 from mwl.errors import ConfigError
@@ -246,6 +245,19 @@ def test_a_modality_that_cannot_be_used_is_an_error(
     assert error.line == (3 if "." not in option or isinstance(entry, list) else 7)
 
 
+def test_all_entries_that_cannot_be_used_are_found_at_once(tmp_path: Path) -> None:
+    content = {
+        "DicomModalities": {"a": "A", "b": ["B", "host", 104], "c": ["C", "", 104]},
+        "Dictionary": {"0009,1001": "LO", "0009,1002": ["XX", "x"], "0009,1003": ["LO", "x"]},
+    }
+    assert [(error.option, error.line is None) for error in checked(tmp_path, content).errors] == [
+        ("DicomModalities.a", False),
+        ("DicomModalities.c.Host", False),
+        ("Dictionary.0009,1001", False),
+        ("Dictionary.0009,1002", False),
+    ]
+
+
 def test_dictionary_entries_are_read(tmp_path: Path) -> None:
     content = {
         "Dictionary": {
@@ -289,6 +301,20 @@ def test_a_dictionary_entry_that_cannot_be_used_is_an_error(
 
 
 @pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ([0], "found 0 as the least number of values, allowed is 1 or more"),
+        ([1, -1], "found -1 as the most values, allowed is 1 or more, or 0 for any number"),
+    ],
+)
+def test_a_wrong_number_of_values_says_which_are_allowed(
+    tmp_path: Path, counts: list[int], message: str
+) -> None:
+    error = the_error(tmp_path, {"Dictionary": {"0009,1001": ["LO", "x", *counts]}})
+    assert error.message == message
+
+
+@pytest.mark.parametrize(
     ("option", "value", "allowed"),
     [
         ("Name", 5, "text"),
@@ -311,6 +337,7 @@ def test_a_dictionary_entry_that_cannot_be_used_is_an_error(
         ("Worklists.Enable", "yes", "true or false"),
         ("Worklists.Database", "", "the path of a folder"),
         ("Worklists.Database", "a\0b", "the path of a folder"),
+        ("Worklists.Database", "\ud800", "the path of a folder"),
         ("Worklists.FilterIssuerAet", "fill", 'false or true or "force"'),
         ("Worklists.FilterIssuerAet", 1, 'false or true or "force"'),
         ("Worklists.Compatibility", "Standard", '"standard" or "orthanc"'),
@@ -453,35 +480,64 @@ def test_a_host_that_can_never_be_equal_is_a_warning_when_hosts_are_checked(
     assert checked(tmp_path, content | {"DicomCheckModalityHost": False}).notes == []
 
 
-def test_an_option_given_twice_in_a_file_is_a_warning(tmp_path: Path) -> None:
-    note = the_note(tmp_path, '{"DicomPort": 1,\n"DicomPort": 2}')
-    assert (note.kind, note.option, note.line) == ("warning", "DicomPort", 2)
-    assert note.describe().startswith(f"{tmp_path / 'mwl.json'}:2: DicomPort: ")
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ('{"DicomPort": 1,\n"DicomPort": 2}', "DicomPort"),
+        ('{"DicomModalities": {"a": ["A", "h", 1]},\n"DicomModalities": {}}', "DicomModalities"),
+        ('{"DicomModalities": {"a": ["A", "h", 1],\n"a": ["B", "h", 1]}}', "DicomModalities.a"),
+        (
+            '{"DicomModalities": {"a": {"AET": "A", "Host": "h", "Port": 1,\n"AET": "B"}}}',
+            "DicomModalities.a.AET",
+        ),
+        ('{"Worklists": {"Enable": true},\n"Worklists": {"Database": "wl"}}', "Worklists"),
+        ('{"ModalityWorklists": {"Directory": "a",\n"Directory": "b"}}', "Worklists.Database"),
+        ('{"Worklists": {"Enable": true,\n"Enable": false}}', "Worklists.Enable"),
+        ('{"Dictionary": {"0009,1001": ["LO", "a"],\n"0009,1001": ["LO", "b"]}}', "Dictionary"),
+    ],
+)
+def test_an_option_given_twice_in_a_file_is_an_error_that_names_both_lines(
+    tmp_path: Path, text: str, option: str
+) -> None:
+    error = the_error(tmp_path, text)
+    assert error.option is not None
+    assert error.option.startswith(option)
+    assert (error.file, error.line) == (str(tmp_path / "mwl.json"), 2)
+    assert f"{tmp_path / 'mwl.json'}:1" in error.message
+    assert error.hint == "one of the two must go"
 
 
-def test_a_worklist_that_is_not_enabled_is_refused_with_what_to_write(tmp_path: Path) -> None:
-    for content, line in (({}, None), ({"Worklists": {"Enable": False}}, 3)):
-        result = checked(tmp_path, content)
-        assert result.notes == []
-        assert result.loaded is not None
-        with pytest.raises(ConfigError) as caught:
-            require_worklist(result.loaded)
-        assert (caught.value.option, caught.value.line) == ("Worklists.Enable", line)
-        assert '"Enable": true' in (caught.value.hint or "")
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ('{"HttpPort": 1,\n"HttpPort": 2}', "HttpPort"),
+        ('{"PostgreSQL": {"Enable": true,\n"Enable": false}}', "PostgreSQL.Enable"),
+        ('{"Worklists": {"HousekeepingInterval": 1,\n"HousekeepingInterval": 2}}', None),
+        (
+            '{"DicomModalities": {"a": {"AET": "A", "Host": "h", "Port": 1, "Timeout": 1,\n'
+            '"Timeout": 2}}}',
+            "DicomModalities.a.Timeout",
+        ),
+    ],
+)
+def test_a_key_without_meaning_given_twice_is_a_warning(
+    tmp_path: Path, text: str, option: str | None
+) -> None:
+    result = checked(tmp_path, text)
+    assert result.errors == []
+    (note,) = (note for note in result.notes if note.kind == "warning")
+    assert note.option == (option or "Worklists.HousekeepingInterval")
+    assert note.describe().startswith(f"{tmp_path / 'mwl.json'}:2: {note.option}: ")
 
 
-def test_a_server_that_is_not_enabled_is_refused(tmp_path: Path) -> None:
-    content = {"DicomServerEnabled": False, "Worklists": {"Enable": True}}
-    result = checked(tmp_path, content)
-    assert result.loaded is not None
-    with pytest.raises(ConfigError, match="DicomServerEnabled"):
-        require_worklist(result.loaded)
-
-
-def test_an_enabled_worklist_is_not_refused(tmp_path: Path) -> None:
-    result = checked(tmp_path, {"Worklists": {"Enable": True}})
-    assert result.loaded is not None
-    require_worklist(result.loaded)
+def test_options_of_the_worklists_section_at_the_top_level_are_warnings(tmp_path: Path) -> None:
+    content = {"Enable": True, "Directory": "wl", "FilterIssuerAet": True, "LimitAnswers": 5}
+    notes = checked(tmp_path, content).notes
+    assert [(note.kind, note.option, note.line) for note in notes] == [
+        ("warning", name, line) for line, name in enumerate(content, 2)
+    ]
+    assert all("belongs into Worklists" in note.message for note in notes)
+    assert notes[0].hint == 'write it inside "Worklists": {...}'
 
 
 def test_a_folder_is_served_to_the_loopback_without_a_file() -> None:

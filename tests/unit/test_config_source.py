@@ -136,11 +136,12 @@ def test_one_key_in_two_files_is_an_error_that_names_both(tmp_path: Path) -> Non
     assert f"{one}:2" in error.message
 
 
-def test_one_key_twice_in_a_file_is_noted_and_the_last_counts(tmp_path: Path) -> None:
+def test_one_key_twice_in_an_object_is_noted_with_both_places(tmp_path: Path) -> None:
     source = read([written(tmp_path, '{"A": {"x": 1,\n "x": 2}, "B": {"x": 3}}')], {})
     assert source.values == {"A": {"x": 2}, "B": {"x": 3}}
-    ((path, place),) = source.repeated
-    assert (path, place.line) == (("A", "x"), 2)
+    (repeated,) = source.repeated
+    assert repeated.path == ("A", "x")
+    assert (repeated.first.line, repeated.place.line) == (1, 2)
 
 
 @pytest.mark.parametrize(

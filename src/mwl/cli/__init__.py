@@ -4,8 +4,11 @@ Exit status: 0 all well, 1 the peer or the service said no, 2 the command line o
 configuration cannot be used.
 """
 
+from typing import Annotated
+
 import typer
 
+from mwl import __version__
 from mwl.cli import config, scu, serve
 
 app = typer.Typer(
@@ -16,6 +19,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mwl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 app.add_typer(config.app, name="config")
 app.command("serve")(serve.serve)
 app.command("echo")(scu.echo)

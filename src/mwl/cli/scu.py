@@ -227,7 +227,8 @@ class _TablePrinter(_Printer):
     def end(self) -> None:
         found = dict.fromkeys(name for row in self._rows for name in row)
         columns = sorted(found, key=lambda name: _PLACES.get(name, len(_PLACES)))
-        table = Table(*columns, caption=f"{len(self._rows)} answers", caption_justify="left")
+        answers = "1 answer" if self.count == 1 else f"{self.count} answers"
+        table = Table(*columns, caption=answers, caption_justify="left")
         for row in self._rows:
             table.add_row(*(escape(row.get(name, "")) for name in columns))
         width = None if sys.stdout.isatty() else WIDTH_OF_FILE
@@ -243,7 +244,7 @@ def _cells(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
         elif element.tag != SPECIFIC_CHARACTER_SET:
             yield (
                 HEADINGS.get(element.tag) or name_of(element.tag),
-                telemetry.escape(", ".join(values(element, text))),
+                telemetry.escape(", ".join(map(str.strip, values(element, text)))),
             )
 
 
@@ -278,10 +279,16 @@ async def _ask(association: ClientAssociation, query: Elements, printer: _Printe
 def _print(response: Response, printer: _Printer) -> None:
     try:
         elements = decode(response.identifier or b"", response.transfer_syntax)
-        printer.count += 1
-        printer.answer(elements, character_set(elements, ENCODINGS["Utf8"]))
     except DatasetError as error:
         raise PeerRefused(f"an answer of the peer cannot be read: {error}") from error
+    printer.count += 1
+    try:
+        printer.answer(elements, character_set(elements, ENCODINGS["Utf8"]))
+    except DatasetError as error:
+        # Just such an answer is what somebody looks for who asks by hand: every byte is shown.
+        typer.echo(f"mwl: answer {printer.count}: {error}; shown as Latin 1", err=True)
+        elements.pop(SPECIFIC_CHARACTER_SET, None)
+        printer.answer(elements, ENCODINGS["Latin1"])
 
 
 def _say_refused(error: PeerRefused) -> int:

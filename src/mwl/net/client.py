@@ -243,7 +243,8 @@ async def associate(
     """
     try:
         async with asyncio.timeout(peer.timeout_s):
-            reader, writer = await asyncio.open_connection(peer.host, peer.port)
+            # An IPv6 address may be written as in a URL.
+            reader, writer = await asyncio.open_connection(peer.host.strip("[]"), peer.port)
     except TimeoutError:
         raise PeerRefused(f"no connection to {peer.host}:{peer.port} in time") from None
     except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter

@@ -73,6 +73,16 @@ _PDU_NAMES = {
 }
 
 
+_WRONG_SOP_CLASSES = (
+    "the device must ask for Modality Worklist FIND (1.2.840.10008.5.1.4.31) "
+    "or Verification (1.2.840.10008.1.1)"
+)
+_WRONG_TRANSFER_SYNTAXES = (
+    "the SOP class is served, the transfer syntaxes are not: the device must offer "
+    "Implicit VR Little Endian (1.2.840.10008.1.2)"
+)
+
+
 class _Stream:
     """Headers of the PDUs in one direction; bodies are passed over."""
 
@@ -166,7 +176,8 @@ def no_worklist(caller: Caller) -> None:
         caller,
         "association",
         "no worklist folder of the called AE title",
-        "make a folder of that name under Worklists.Database, or correct the device",
+        "make a folder of exactly that name under Worklists.Database (letters, digits, space and "
+        "- : @ _ are allowed), or correct the device",
     )
 
 
@@ -186,14 +197,16 @@ def unusable_contexts(request: AssociateRequest, accept: AssociateAccept, caller
     """Report an association none of whose presentation contexts can be used."""
     if Result.ACCEPTANCE in {context.result for context in accept.contexts}:
         return
-    proposed = sorted({context.abstract_syntax for context in request.contexts})
+    known = Result.TRANSFER_SYNTAXES_NOT_SUPPORTED in {item.result for item in accept.contexts}
     telemetry.emit(
         "nothing_accepted",
         calling_ae_title=caller.calling_ae_title,
         host=caller.host,
-        proposed=proposed,
-        hint="the device must ask for Modality Worklist FIND (1.2.840.10008.5.1.4.31) "
-        "or Verification (1.2.840.10008.1.1)",
+        proposed=sorted({context.abstract_syntax for context in request.contexts}),
+        transfer_syntaxes=sorted(
+            {uid for item in request.contexts for uid in item.transfer_syntaxes}
+        ),
+        hint=_WRONG_TRANSFER_SYNTAXES if known else _WRONG_SOP_CLASSES,
     )
 
 

@@ -1,0 +1,100 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mwl.config import Loaded, Note, load, missing_here, refusals, require_worklist
+from mwl.errors import ConfigError
+
+
+def loaded(folder: Path, content: Mapping[str, Any]) -> Loaded:
+    file = folder / "mwl.json"
+    file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return load([file], {})
+
+
+def the_warning(folder: Path, content: Mapping[str, Any]) -> Note:
+    (note,) = missing_here(loaded(folder, content))
+    assert note.kind == "warning"
+    return note
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "hint"),
+    [
+        (
+            {},
+            None,
+            'write "Worklists": {"Enable": true, "Database": "/path/of/the/folder"}',
+        ),
+        ({"Worklists": {"Enable": False}}, 3, 'write "Enable": true'),
+        ({"Worklists": {"Database": "wl"}}, None, 'inside Worklists add: "Enable": true'),
+    ],
+)
+def test_a_worklist_that_is_not_enabled_is_refused_with_what_to_write(
+    tmp_path: Path, content: Mapping[str, Any], line: int | None, hint: str
+) -> None:
+    (error,) = refusals(loaded(tmp_path, content))
+    assert (error.option, error.line, error.hint) == ("Worklists.Enable", line, hint)
+
+
+def test_a_server_that_is_not_enabled_is_refused(tmp_path: Path) -> None:
+    content = {"DicomServerEnabled": False, "Worklists": {"Enable": True}}
+    (error,) = refusals(loaded(tmp_path, content))
+    assert (error.option, error.line) == ("DicomServerEnabled", 2)
+    assert error.hint == 'write "DicomServerEnabled": true'
+
+
+def test_all_reasons_to_refuse_are_told_at_once(tmp_path: Path) -> None:
+    content = {"DicomServerEnabled": False}
+    with pytest.raises(ConfigError) as caught:
+        require_worklist(loaded(tmp_path, content))
+    assert caught.value.option == "DicomServerEnabled"
+    (note,) = caught.value.__notes__
+    assert note.startswith("Worklists.Enable: ")
+
+
+def test_an_enabled_worklist_is_not_refused(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {"Worklists": {"Enable": True}})
+    assert refusals(found) == []
+    require_worklist(found)
+
+
+def test_a_folder_that_is_there_and_an_address_are_no_reason_to_warn(tmp_path: Path) -> None:
+    content = {"DicomHost": "127.0.0.1", "Worklists": {"Database": "."}}
+    assert missing_here(loaded(tmp_path, content)) == []
+
+
+def test_a_folder_that_does_not_exist_is_a_warning_with_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = the_warning(tmp_path, {"Worklists": {"Database": "none"}})
+    assert (note.option, note.line) == ("Worklists.Database", 3)
+    assert note.message == f"{tmp_path / 'none'} does not exist"
+    monkeypatch.chdir(tmp_path)
+    Path("mwl.json").write_text("{}", encoding="utf-8")
+    (note,) = missing_here(load([Path("mwl.json")], {}))
+    assert (note.file, note.message) == (None, f"{tmp_path / 'worklists'} does not exist")
+
+
+def test_a_database_that_is_no_folder_is_a_warning(tmp_path: Path) -> None:
+    note = the_warning(tmp_path, {"Worklists": {"Database": "mwl.json"}})
+    assert note.message == f"{tmp_path / 'mwl.json'} is no folder"
+    note = the_warning(tmp_path, {"Worklists": {"Database": "mwl.json/wl"}})
+    assert note.message == f"{tmp_path / 'mwl.json/wl'} cannot be read: Not a directory"
+
+
+def test_a_host_that_cannot_be_resolved_is_a_warning(tmp_path: Path) -> None:
+    # A label that no name may have: nobody is asked for it.
+    content = {"DicomHost": "x" * 64, "Worklists": {"Database": "."}}
+    note = the_warning(tmp_path, content)
+    assert (note.option, note.line) == ("DicomHost", 2)
+    assert "neither an address nor a name" in note.message
+
+
+@pytest.mark.parametrize("host", ["", "::1", "localhost"])
+def test_no_host_an_address_and_a_name_can_be_resolved(tmp_path: Path, host: str) -> None:
+    content = {"DicomHost": host, "Worklists": {"Database": "."}}
+    assert missing_here(loaded(tmp_path, content)) == []
