@@ -12,6 +12,7 @@ would let the caller in.
 
 import functools
 import ipaddress
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -167,7 +168,7 @@ def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
         return None
     entries = policy.entries(caller.calling_ae_title)
     if not entries:
-        return _unknown_caller(caller)
+        return _unknown_caller(policy, caller)
     if not _from_their_host(policy, caller, entries):
         return _wrong_host(caller, entries)
     return None
@@ -186,7 +187,7 @@ def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal
         return None
     entries = policy.entries(caller.calling_ae_title)
     if not entries:
-        return _unknown_caller(caller)
+        return _unknown_caller(policy, caller)
     # Deviation: with several entries of one AE title Orthanc checks no host when all of them allow
     # the operation, which makes the check void.
     entries_here = _from_their_host(policy, caller, entries)
@@ -249,27 +250,44 @@ def _comment(text: str) -> str:
     return _not_in_comment.sub("?", text)[:COMMENT_LIMIT]
 
 
-def _entry_line(caller: Caller) -> str:
-    """Give the line that makes a caller known. The port is where it would listen: not used."""
-    name = "".join(filter(str.isalnum, caller.calling_ae_title)).lower() or "modality"
-    entry = json.dumps([caller.calling_ae_title, _canonical(caller.host), 104], ensure_ascii=False)
-    return f'"DicomModalities": {{"{name}": {entry}}}'
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _unknown_caller(caller: Caller) -> Refusal:
+def _new_name(policy: AccessPolicy, ae_title: str) -> str:
+    """Give a name for an entry that no entry has: under a name in use it would replace that one."""
+    plain = "".join(filter(str.isalnum, ae_title)).lower() or "modality"
+    used = {modality.name for modality in policy.modalities}
+    names = (f"{plain}-{number}" if number > 1 else plain for number in itertools.count(1))
+    return next(name for name in names if name not in used)
+
+
+def _entry_to_add(policy: AccessPolicy, caller: Caller) -> str:
+    """Say what makes a caller known. The port is where it would listen: not used.
+
+    The entry stands last and alone: as a section of its own it would replace the one that the
+    file has, and a text log escapes each quote before it.
+    """
+    name = _json(_new_name(policy, caller.calling_ae_title))
+    entry = _json([caller.calling_ae_title, _canonical(caller.host), 104])
+    return f"inside DicomModalities add: {name}: {entry}"
+
+
+def _unknown_caller(policy: AccessPolicy, caller: Caller) -> Refusal:
     return Refusal(
         comment=_comment(f"{caller.calling_ae_title} is not a known AE title here"),
         explanation="the calling AE title is not in DicomModalities",
-        hint=_entry_line(caller),
+        hint=_entry_to_add(policy, caller),
     )
 
 
 def _wrong_host(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
     expected = ", ".join(f"{entry.host} ({entry.name})" for entry in entries)
+    names = " or ".join(_json(entry.name) for entry in entries)
     return Refusal(
         comment=_comment(f"{caller.calling_ae_title} is known from another address"),
         explanation=f"DicomCheckModalityHost is true and DicomModalities expects {expected}",
-        hint=_entry_line(caller),
+        hint=f"inside DicomModalities set the host of {names} to {_canonical(caller.host)}",
     )
 
 
@@ -283,7 +301,7 @@ def _not_allowed(caller: Caller, operation: Operation, entry: KnownCaller) -> Re
 
 
 def _wrong_called_ae_title(policy: AccessPolicy, caller: Caller) -> Refusal:
-    title = json.dumps(caller.called_ae_title, ensure_ascii=False)
+    title = _json(caller.called_ae_title)
     return Refusal(
         reason=CALLED_AE_TITLE_NOT_RECOGNIZED,
         comment=_comment(f"this server is {policy.ae_title}, not {caller.called_ae_title}"),

@@ -10,7 +10,7 @@ What a C-FIND message looks like is in `mwl.wire.dimse`, who may ask in `mwl.acc
 Source: DICOM PS3.4 section K.4.1.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -34,12 +34,18 @@ CACHED_QUERIES = 1024
 CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
 
+IDENTIFIER_LIMIT_BYTES = 128 * 1024
+"""Longest identifier taken, in bytes: a scanner's takes a few hundred."""
+
 KEYS_LIMIT = 1000
 """Most attributes in an identifier, those in sequences counted: the tables of the worklist have
 under 500. Each costs time for every answer."""
 
-VALUES_LIMIT = 1000
-"""Most values of all keys of an identifier: a list of studies has tens."""
+VALUES_LIMIT = 5000
+"""Most values of all keys of an identifier: a list of studies may have hundreds."""
+
+WILD_CARDS_LIMIT = 100
+"""Most values with wild cards in an identifier: each is tried on every value of an item."""
 
 
 class Request(NamedTuple):
@@ -183,27 +189,29 @@ class Worklist:
 
 def _require_modest(elements: Elements) -> None:
     """Refuse an identifier that would keep the server from others for long."""
-    keys, values = _size(elements)
-    if keys > KEYS_LIMIT:
-        raise RequestRefused(Status.OUT_OF_RESOURCES, f"The query has more than {KEYS_LIMIT} keys")
-    if values > VALUES_LIMIT:
-        raise RequestRefused(
-            Status.OUT_OF_RESOURCES, f"The query has more than {VALUES_LIMIT} values"
-        )
+    values = list(_values(elements))
+    for found, limit, what in (
+        (len(values), KEYS_LIMIT, "keys"),
+        (sum(value.count(b"\\") for value in values), VALUES_LIMIT, "values"),
+        (
+            sum(value.count(b"*") + value.count(b"?") for value in values),
+            WILD_CARDS_LIMIT,
+            "wild cards",
+        ),
+    ):
+        if found > limit:
+            raise RequestRefused(Status.OUT_OF_RESOURCES, f"The query has more than {limit} {what}")
 
 
-def _size(elements: Elements) -> tuple[int, int]:
-    """Count keys and values, those in sequences too."""
-    keys, values = len(elements), 0
+def _values(elements: Elements) -> Iterator[bytes]:
+    """Give the value of every key, those in sequences too."""
     for element in elements.values():
         if isinstance(element.value, bytes):
-            values += element.value.count(b"\\") + 1
-            continue
-        for item in element.value:
-            keys_inside, values_inside = _size(item)
-            keys += keys_inside
-            values += values_inside
-    return keys, values
+            yield element.value
+        else:
+            yield b""
+            for item in element.value:
+                yield from _values(item)
 
 
 def _frame(query: Query, variant: Variant, item: WorklistItem) -> bytes:

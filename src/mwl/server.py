@@ -27,7 +27,7 @@ from mwl.dataset import (
     normalized,
 )
 from mwl.errors import ConfigError, StoreError
-from mwl.find import Rules, Worklist
+from mwl.find import IDENTIFIER_LIMIT_BYTES, Rules, Worklist
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
 from mwl.matching.stored import indexed_values
@@ -171,6 +171,7 @@ class Server:
         service = self._service()
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
+        telemetry.write_together(loop.call_soon)
         listening = _listen(config.dicom_host, config.dicom_port)
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -201,6 +202,7 @@ class Server:
         await self._connections.close()
         self._worklists.close()
         telemetry.emit("stopped")
+        telemetry.write_together(None)
 
     async def serve(self) -> None:
         """Start, run until SIGTERM, SIGINT or SIGHUP, stop."""
@@ -227,6 +229,7 @@ class Server:
             limits=Limits(
                 max_pdu_length=config.maximum_pdu_length,
                 idle_timeout_s=config.dicom_scp_timeout_s,
+                max_message_bytes=IDENTIFIER_LIMIT_BYTES,
             ),
             values_in_log=not config.deidentify_logs,
         )

@@ -231,6 +231,4 @@ def test_the_hint_names_every_entry_whose_host_could_be_the_callers() -> None:
     known = (CT1, KnownCaller("ct1 new", "CT1", "10.0.0.8"))
     policy = closed(check_modality_host=True, modalities=known)
     refusal = refused(allow(policy, caller(host="::ffff:10.0.0.9"), "find worklist"))
-    assert refusal.hint == (
-        'inside DicomModalities set the host of "ct1" or "ct1 new" to 10.0.0.9'
-    )
+    assert refusal.hint == ('inside DicomModalities set the host of "ct1" or "ct1 new" to 10.0.0.9')

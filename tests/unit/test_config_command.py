@@ -86,13 +86,12 @@ def test_check_refuses_what_serve_refuses_and_warns_of_what_is_missing_here(
     file = tmp_path / "mwl.json"
     text = '{"DicomServerEnabled": false,\n"Worklists": {"Enable": false}}'
     file.write_text(text, encoding="utf-8")
+    off = "is false, so there is nothing to serve"
+    missing = f"{tmp_path / 'worklists'} does not exist (every query fails until it does)"
     assert run("check", file, status=2).splitlines() == [
-        f"error: {file}:1: DicomServerEnabled: is false, so there is nothing to serve "
-        '(write "DicomServerEnabled": true)',
-        f"error: {file}:2: Worklists.Enable: is false, so there is nothing to serve "
-        '(write "Enable": true)',
-        f"warning: Worklists.Database: {tmp_path / 'worklists'} does not exist "
-        "(every query fails until it does)",
+        f'error: {file}:1: DicomServerEnabled: {off} (write "DicomServerEnabled": true)',
+        f'error: {file}:2: Worklists.Enable: {off} (write "Enable": true)',
+        f"warning: Worklists.Database: {missing}",
     ]
 
 
@@ -102,8 +101,9 @@ def test_check_of_an_untouched_default_file_says_what_to_write(tmp_path: Path) -
     (tmp_path / "worklists").mkdir()
     (line,) = run("check", file, status=2).splitlines()
     assert line.startswith(f"error: {file}:")
-    assert line.endswith('Worklists.Enable: is false, so there is nothing to serve '
-                         '(write "Enable": true)')
+    assert line.endswith(
+        'Worklists.Enable: is false, so there is nothing to serve (write "Enable": true)'
+    )
 
 
 def test_show_prints_defaults_too_and_where_values_come_from(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mwl.find import KEYS_LIMIT, READ_SLICE, VALUES_LIMIT
+from mwl.find import KEYS_LIMIT, READ_SLICE, VALUES_LIMIT, WILD_CARDS_LIMIT
 from mwl.results import BATCH_BYTES
 from mwl.wire.dimse import Status
 from support.items import policy, step
@@ -94,11 +94,15 @@ def test_many_answers_come_in_batches_of_limited_size() -> None:
             f"more than {KEYS_LIMIT} keys",
         ),
         (
-            {"AccessionNumber": "\\".join(["A*"] * (VALUES_LIMIT + 1))},
+            {"AccessionNumber": "\\".join(["A"] * (VALUES_LIMIT + 2))},
             f"more than {VALUES_LIMIT} values",
         ),
+        (
+            {"AccessionNumber": "\\".join(["A*"] * (WILD_CARDS_LIMIT + 1))},
+            f"more than {WILD_CARDS_LIMIT} wild cards",
+        ),
     ],
-    ids=["keys", "values"],
+    ids=["keys", "values", "wild cards"],
 )
 def test_a_query_that_would_keep_others_waiting_is_refused(
     query: dict[str, str], reason: str

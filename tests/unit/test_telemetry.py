@@ -1,13 +1,13 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from mwl import telemetry
-from mwl.telemetry import COUNTS, EVENTS, Level, configure, emit, enabled
+from mwl.telemetry import COUNTS, EVENTS, Level, configure, emit, enabled, write_together
 from support.telemetry import captured_log
 
 NOW_NS = 1_795_000_000_123_456_789
@@ -220,3 +220,23 @@ def test_the_time_moves_on() -> None:
         "1970-01-01T00:00:01.000Z",
         "1970-01-01T00:01:01.000Z",
     ]
+
+
+def test_lines_that_come_close_together_are_written_in_one_go() -> None:
+    stream = _Pieces()
+    soon: list[Callable[[], None]] = []
+    configure(stream=stream)
+    write_together(soon.append)
+    emit("stopping")
+    emit("stopped")
+    assert stream.calls == []
+    assert len(soon) == 1
+    soon.pop()()
+    lines, flush = stream.calls
+    assert [line.split()[2] for line in lines.splitlines()] == ["stopping", "stopped"]
+    assert flush == "flush"
+    emit("stopped")
+    write_together(None)
+    assert len(stream.calls) == 4
+    soon.pop()()
+    assert len(stream.calls) == 4

@@ -9,7 +9,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from mwl import telemetry
-from mwl.config import Note, check, default_file, in_force, load, origins
+from mwl.config import (
+    Note,
+    check,
+    default_file,
+    in_force,
+    load,
+    missing_here,
+    origins,
+    refusals,
+)
 from mwl.errors import ConfigError
 
 EXIT_STATUS = 2
@@ -56,7 +65,10 @@ def init(
     ] = None,
 ) -> None:
     """Print or write a configuration file with every option, explained."""
-    values = {"Worklists.Enable": True, "Worklists.Database": str(database)} if database else {}
+    values: dict[str, object] = {}
+    if database is not None:
+        # In the file a relative path would start at the folder of the file.
+        values = {"Worklists.Enable": True, "Worklists.Database": str(database.absolute())}
     text = default_file(values)
     if file is None:
         typer.echo(text, nl=False)
@@ -77,17 +89,25 @@ def check_files(
         bool, typer.Option("--verbose", "-v", help="List ignored options too.")
     ] = False,
 ) -> None:
-    """Report errors and probable mistakes; exit status 2 when there is an error."""
+    """Report what `mwl serve` would refuse and what is probably a mistake.
+
+    The exit status is 2 when `mwl serve` would refuse it on every machine. A folder or a host that
+    is missing on this one is a warning.
+    """
     checked = check(files, os.environ)
-    for error in checked.errors:
+    errors, notes = checked.errors, checked.notes
+    if checked.loaded is not None:
+        errors = refusals(checked.loaded)
+        notes = [*notes, *missing_here(checked.loaded)]
+    for error in errors:
         typer.echo(f"error: {telemetry.escape(str(error))}")
-    for note in checked.notes:
+    for note in notes:
         if verbose or note.kind == "warning":
             typer.echo(f"{note.kind}: {telemetry.escape(note.describe())}")
-    if checked.errors:
+    if errors:
         raise typer.Exit(EXIT_STATUS)
-    warnings = sum(note.kind == "warning" for note in checked.notes)
-    ignored = len(checked.notes) - warnings
+    warnings = sum(note.kind == "warning" for note in notes)
+    ignored = len(notes) - warnings
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
 
 

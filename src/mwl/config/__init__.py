@@ -1,8 +1,8 @@
 """The operator's configuration: Orthanc's JSON with comments to a frozen `Config`.
 
-`options` is the table of all options, `source` reads files, `load` makes the `Config`,
-`document` writes one out. Read by the composition root and the command line alone: everything
-else gets what it needs as arguments.
+`options` is the table of all options, `source` reads files, `load` makes the `Config`, `serving`
+tells whether that can be served, `document` writes one out. Read by the composition root and the
+command line alone: everything else gets what it needs as arguments.
 """
 
 from mwl.config.document import default_file, in_force, origins
@@ -15,9 +15,9 @@ from mwl.config.load import (
     check,
     load,
     of_folder,
-    require_worklist,
 )
 from mwl.config.options import OPTIONS, Option
+from mwl.config.serving import missing_here, refusals, require_worklist
 from mwl.config.values import DictionaryEntry, Modality
 
 __all__ = [
@@ -34,7 +34,9 @@ __all__ = [
     "default_file",
     "in_force",
     "load",
+    "missing_here",
     "of_folder",
     "origins",
+    "refusals",
     "require_worklist",
 ]

@@ -150,11 +150,16 @@ def load(paths: Sequence[Path], environ: Mapping[str, str]) -> Loaded:
     """
     checked = check(paths, environ)
     if checked.loaded is None:
-        first, *others = checked.errors
-        for error in others:
-            first.add_note(str(error))
-        raise first
+        raise together(checked.errors)
     return checked.loaded
+
+
+def together(errors: Sequence[ConfigError]) -> ConfigError:
+    """Give the first error, with the others as its notes."""
+    first, *others = errors
+    for error in others:
+        first.add_note(str(error))
+    return first
 
 
 def check(paths: Sequence[Path], environ: Mapping[str, str]) -> Checked:
@@ -177,32 +182,6 @@ def of_folder(folder: Path) -> Config:
     return dataclasses.replace(
         config, dicom_host="127.0.0.1", worklists=worklists, loopback_may_query=True
     )
-
-
-def require_worklist(loaded: Loaded) -> None:
-    """Refuse a configuration that serves no worklist, for a command that is to serve one.
-
-    Raises:
-        ConfigError: `DicomServerEnabled` or `Worklists.Enable` is false.
-    """
-    config = loaded.config
-    for option, enabled, hint in (
-        ("DicomServerEnabled", config.dicom_server_enabled, 'write "DicomServerEnabled": true'),
-        (
-            "Worklists.Enable",
-            config.worklists.enable,
-            'write "Worklists": {"Enable": true, "Database": "/path/of/the/folder"}',
-        ),
-    ):
-        if not enabled:
-            place = loaded.origins.get(option)
-            raise ConfigError(
-                "is false, so there is nothing to serve" if place else "is not set to true",
-                file=str(place.file) if place else None,
-                line=place.line if place else None,
-                option=option,
-                hint=hint,
-            )
 
 
 class _Reader:
@@ -268,9 +247,11 @@ class _Reader:
             self.origins[option.name] = place
         try:
             return option.parse(section[key], place.file.parent if place else self._folder)
-        except ConfigError as error:
-            self._fail(error, (*path, key))
-            return option.parse(option.default, self._folder)
+        except* ConfigError as group:
+            for error in group.exceptions:
+                if isinstance(error, ConfigError):  # there is no group within a group
+                    self._fail(error, (*path, key))
+        return option.parse(option.default, self._folder)
 
     def _fail(self, error: ConfigError, path: KeyPath) -> None:
         place = self._place(path, error.option)
@@ -323,16 +304,27 @@ class _Reader:
                 self._note("ignored", missing.path, message)
 
     def _report_repeated(self) -> None:
-        for path, place in self._source.repeated:
-            self.notes.append(
-                Note(
+        """Refuse what is given twice and read: nobody sees which of the two counts."""
+        for repeated in self._source.repeated:
+            place = repeated.place
+            if _is_read(repeated.path):
+                error = ConfigError(
+                    f"already given in {repeated.first.describe()}",
+                    file=str(place.file),
+                    line=place.line,
+                    option=".".join(_canonical(repeated.path)),
+                    hint="one of the two must go",
+                )
+                self.errors.append(error)
+            else:
+                note = Note(
                     kind="warning",
                     message="is given twice in one object; the last value counts",
                     file=str(place.file),
                     line=place.line,
-                    option=".".join(path),
+                    option=".".join(repeated.path),
                 )
-            )
+                self.notes.append(note)
 
     def _report_unknown(self) -> None:
         for key in self._source.values:
@@ -354,6 +346,10 @@ class _Reader:
     ) -> None:
         key = path[-1]
         if key in _SPECIAL or ".".join(path) in _SPECIAL:
+            return
+        if len(path) == 1 and key in _WORKLISTS:
+            message = "has no effect here: it belongs into Worklists"
+            self._note("warning", path, message, 'write it inside "Worklists": {...}')
             return
         if key in ignored:
             self._note("ignored", path, "has no meaning here")
@@ -408,6 +404,21 @@ def _canonical(path: KeyPath) -> KeyPath:
     if top not in (*SECTION_ALIASES, *SECTION_ALIASES.values()):
         return path
     return SECTION_ALIASES.get(top, top), *(_KEYS.get(key, key) for key in inner)
+
+
+def _is_read(path: KeyPath) -> bool:
+    """Tell whether the key at a path means something here."""
+    match _canonical(path):
+        case (top,):
+            return top in _TOP_LEVEL
+        case ("Worklists", key):
+            return key in _WORKLISTS
+        case ("DicomModalities" | "Dictionary", _):
+            return True
+        case ("DicomModalities", _, key):
+            return key in _MODALITY
+        case _:
+            return False
 
 
 def _likely(name: str, known: Sequence[str]) -> str | None:

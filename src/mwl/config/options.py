@@ -5,6 +5,7 @@ config show` prints, and the reference page.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ class Option:
 
         Raises:
             ConfigError: The value is of the wrong type or out of range.
+            ExceptionGroup: Several of its entries are, a ConfigError for each.
         """
         return KINDS[self.kind].parse(value, self, folder)
 
@@ -146,6 +148,10 @@ def _choice(value: object, option: Option, folder: Path) -> str:
 def _path(value: object, option: Option, folder: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise refused(value, option)
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise refused(value, option) from None
     return folder / value
 
 
@@ -182,7 +188,7 @@ class Kind:
     Args:
         allowed: What a value may be, as a phrase.
         parse: Value in the file, option and folder of the file to value of the field; raises
-            ConfigError.
+            what `Option.parse` does.
         to_json: Value of the field to value in the file.
     """
 
@@ -382,8 +388,11 @@ OPTIONS: tuple[Option, ...] = (
         field="deidentify_logs",
         kind="boolean",
         default=True,
-        help="Whether the values of queries and answers are left out of the log, below the level "
-        "of `--trace`.",
+        help="Whether the values of queries are left out of the log. The line of a query then only "
+        "names the keys that have a value, and the whole query that `--verbose` adds shows the "
+        "values of station, modality, date and time and hides all others, those of patients. "
+        "`--trace` is not covered: it logs answers with all their values, whatever this option "
+        "says.",
     ),
     Option(
         name="Dictionary",

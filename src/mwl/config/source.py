@@ -59,6 +59,21 @@ class MissingVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedKey:
+    """A key that one object of one file holds twice.
+
+    Args:
+        path: The key.
+        first: Where it stands first.
+        place: Where it stands again; that value counts, as in Orthanc.
+    """
+
+    path: KeyPath
+    first: Place
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What all files together say.
 
@@ -66,14 +81,14 @@ class Source:
         files: The files, in the order in which they were read.
         values: Top-level options and sections, as the files spell them.
         places: Where each key stands, by its path.
-        repeated: Keys that one file holds twice; the last value counts, as in Orthanc.
+        repeated: Keys that one object holds twice.
         missing: Environment variables that are not set.
     """
 
     files: list[Path] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
-    repeated: list[tuple[KeyPath, Place]] = field(default_factory=list)
+    repeated: list[RepeatedKey] = field(default_factory=list)
     missing: list[MissingVariable] = field(default_factory=list)
 
 
@@ -84,7 +99,7 @@ class _Container:
     is_object: bool
     path: KeyPath
     key: str | None = None
-    keys: set[str] = field(default_factory=set)
+    keys: dict[str, Place] = field(default_factory=dict)
 
     @property
     def inner_path(self) -> KeyPath:
@@ -153,9 +168,8 @@ class _Scanner:
     def _key(self, key: str) -> None:
         container, place = self._stack[-1], Place(self._file, self._line)
         container.key = key
-        if key in container.keys:
-            self._source.repeated.append((container.inner_path, place))
-        container.keys.add(key)
+        if (first := container.keys.setdefault(key, place)) is not place:
+            self._source.repeated.append(RepeatedKey(container.inner_path, first, place))
         self._source.places[container.inner_path] = place
 
     def _value(self, match: re.Match[str]) -> str:

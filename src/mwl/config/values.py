@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mwl.errors import ConfigError
 
@@ -121,15 +121,9 @@ def modality_list(
         ae_title: Gives the AE title in a value, None when it is not one.
 
     Raises:
-        ConfigError: An entry cannot be used; `option` names it.
+        ExceptionGroup: Entries cannot be used: a ConfigError for each, whose `option` names it.
     """
-    modalities = []
-    for name, entry in value.items():
-        try:
-            modalities.append(_modality(name, entry, ae_title))
-        except ConfigError as error:
-            raise _within("DicomModalities", name, error) from error
-    return tuple(modalities)
+    return _entries("DicomModalities", value, lambda name, entry: _modality(name, entry, ae_title))
 
 
 def modalities_to_json(modalities: Sequence[Modality]) -> object:
@@ -166,9 +160,12 @@ def _dictionary_entry(key: str, value: Any) -> DictionaryEntry:
         case _:
             raise ConfigError('allowed is ["VR", "Name", least, most, "Private creator"]')
     _need(vr in _VRS, f"found {vr!r}, allowed is a VR, such as LO")
-    for count, least in ((minimum, 1), (maximum, 0)):
+    for count, lowest, what, allowed in (
+        (minimum, 1, "the least number of values", "1 or more"),
+        (maximum, 0, "the most values", "1 or more, or 0 for any number"),
+    ):
         plain = isinstance(count, int) and not isinstance(count, bool)
-        _need(plain and count >= least, f"found {count!r}, allowed is a number of values")
+        _need(plain and count >= lowest, f"found {count!r} as {what}, allowed is {allowed}")
     _need(isinstance(creator, str), f"found {creator!r}, allowed is the name of a private creator")
     return DictionaryEntry(
         tag=int(tag[1], 16) << 16 | int(tag[2], 16),
@@ -184,15 +181,9 @@ def dictionary_entries(value: Mapping[str, Any]) -> tuple[DictionaryEntry, ...]:
     """Read the value of `Dictionary`.
 
     Raises:
-        ConfigError: An entry cannot be used; `option` names it.
+        ExceptionGroup: Entries cannot be used: a ConfigError for each, whose `option` names it.
     """
-    entries = []
-    for key, entry in value.items():
-        try:
-            entries.append(_dictionary_entry(key, entry))
-        except ConfigError as error:
-            raise _within("Dictionary", key, error) from error
-    return tuple(entries)
+    return _entries("Dictionary", value, _dictionary_entry)
 
 
 def dictionary_to_json(entries: Sequence[DictionaryEntry]) -> object:
@@ -207,6 +198,24 @@ def dictionary_to_json(entries: Sequence[DictionaryEntry]) -> object:
         ]
         for entry in entries
     }
+
+
+_Entry = TypeVar("_Entry")
+
+
+def _entries(
+    option: str, value: Mapping[str, Any], read: Callable[[str, Any], _Entry]
+) -> tuple[_Entry, ...]:
+    """Read each entry, and refuse all that cannot be used together."""
+    entries, errors = [], []
+    for name, entry in value.items():
+        try:
+            entries.append(read(name, entry))
+        except ConfigError as error:
+            errors.append(_within(option, name, error))
+    if errors:
+        raise ExceptionGroup(f"entries of {option} that cannot be used", errors)
+    return tuple(entries)
 
 
 def _within(option: str, name: str, error: ConfigError) -> ConfigError:

@@ -1,0 +1,100 @@
+"""Whether a configuration that can be read can be served: what is switched off, what is missing."""
+
+import socket
+import stat
+from pathlib import Path
+
+from mwl.config.load import Loaded, Note, together
+from mwl.errors import ConfigError
+
+_MISSING = "does not exist"
+
+
+def refusals(loaded: Loaded) -> list[ConfigError]:
+    """Give every reason for which `mwl serve` refuses a configuration that can be read."""
+    config = loaded.config
+    errors = []
+    if not config.dicom_server_enabled:
+        hint = 'write "DicomServerEnabled": true'
+        errors.append(_refusal(loaded, "DicomServerEnabled", hint))
+    if not config.worklists.enable:
+        errors.append(_refusal(loaded, "Worklists.Enable", _how_to_enable(loaded)))
+    return errors
+
+
+def require_worklist(loaded: Loaded) -> None:
+    """Refuse a configuration that serves no worklist, for a command that is to serve one.
+
+    Raises:
+        ConfigError: The first of the `refusals`; the others are its notes (`add_note`).
+    """
+    if errors := refusals(loaded):
+        raise together(errors)
+
+
+def missing_here(loaded: Loaded) -> list[Note]:
+    """Warn of what a configuration names and this machine does not have.
+
+    They are no errors: `mwl serve` starts without the folder and serves it when it comes, and a
+    file may be checked on another machine than the one that it is for.
+    """
+    config = loaded.config
+    notes = []
+    if problem := _problem_of_folder(config.worklists.database):
+        hint = "every query fails until it does" if problem == _MISSING else None
+        message = f"{config.worklists.database.absolute()} {problem}"
+        notes.append(_warning(loaded, "Worklists.Database", message, hint))
+    if config.dicom_host and not _can_be_resolved(config.dicom_host):
+        message = "is neither an address nor a name that this machine can resolve"
+        notes.append(_warning(loaded, "DicomHost", message, "empty listens on all addresses"))
+    return notes
+
+
+def _refusal(loaded: Loaded, option: str, hint: str) -> ConfigError:
+    place = loaded.origins.get(option)
+    return ConfigError(
+        "is false, so there is nothing to serve" if place else "is not set to true",
+        file=str(place.file) if place else None,
+        line=place.line if place else None,
+        option=option,
+        hint=hint,
+    )
+
+
+def _how_to_enable(loaded: Loaded) -> str:
+    # A section pasted beside the one that is there would be an error.
+    if "Worklists.Enable" in loaded.origins:
+        return 'write "Enable": true'
+    if any(option.startswith("Worklists.") for option in loaded.origins):
+        return 'inside Worklists add: "Enable": true'
+    return 'write "Worklists": {"Enable": true, "Database": "/path/of/the/folder"}'
+
+
+def _warning(loaded: Loaded, option: str, message: str, hint: str | None) -> Note:
+    place = loaded.origins.get(option)
+    return Note(
+        kind="warning",
+        message=message,
+        file=str(place.file) if place else None,
+        line=place.line if place else None,
+        option=option,
+        hint=hint,
+    )
+
+
+def _problem_of_folder(folder: Path) -> str | None:
+    try:
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return _MISSING
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if stat.S_ISDIR(mode) else "is no folder"
+
+
+def _can_be_resolved(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):  # ValueError: no name can look like this
+        return False
+    return True
