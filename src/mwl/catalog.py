@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, islice
 from types import MappingProxyType
 
+from mwl import telemetry
 from mwl.index import Index
 from mwl.item import WorklistItem
-from mwl.matching import Criterion, Query
+from mwl.matching import Criterion, Query, doubts
 from mwl.store import Remove, Store, Upsert
 
 CHANGES_KEPT = 1024
@@ -28,12 +29,18 @@ class Catalog:
     Not to be read (`candidates`, iteration) while it is being changed (`read`): one thread, and
     no `await` in between.
 
+    Args:
+        store: Where the items come from.
+        needs_step: Whether the log names items without a scheduled procedure step, which queries
+            for attributes of the step will miss.
+
     Attributes:
         version: Rises by one with each change that altered the items.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, needs_step: bool = True) -> None:
         self.version = 0
+        self._needs_step = needs_step
         self._store = store
         self._index = Index()
         self._items: dict[str, tuple[WorklistItem, ...]] = {}
@@ -107,12 +114,14 @@ class Catalog:
 
     def _replace(self, source: str, added: tuple[WorklistItem, ...]) -> None:
         removed = self._items.get(source, ())
-        if _contents(removed) == _contents(added):
+        if (not removed and not added) or (removed and _contents(removed) == _contents(added)):
             return
         for item in removed:
             self._index.remove(item)
         for item in added:
             self._index.add(item)
+            for reason in doubts(item, needs_step=self._needs_step):
+                telemetry.emit("file_doubtful", source=item.source, step=item.step, reason=reason)
         if added:
             self._items[source] = added
         else:

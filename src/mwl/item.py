@@ -26,7 +26,7 @@ from mwl.dataset import (
     character_set,
     decode,
     encode,
-    select,
+    read_selected,
     values,
 )
 from mwl.errors import DatasetError
@@ -99,7 +99,7 @@ def items_of(
 
     Args:
         source: Name of the file.
-        data: Its data set, as `mwl.dataset.normalized` gives it.
+        data: The whole file.
         split_steps: Make an item of each scheduled procedure step, as the standard has it, and
             not one of the whole file.
         default: Character set of a file that names none.
@@ -109,18 +109,18 @@ def items_of(
         The items in the order of their steps; always one at least.
 
     Raises:
-        DatasetError: The character set of the file is unknown.
+        DatasetError: It is no data set, or its character set is unknown.
     """
-    elements = select(data, _SELECTED)
+    encoded, elements = read_selected(data, _SELECTED)
     text = character_set(elements, default)
     sequence = elements.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
     steps = sequence.value if sequence and isinstance(sequence.value, tuple) else ()
     if split_steps and len(steps) > 1:
         parts = [(step, _with_step(elements, step)) for step in steps]
-        datas = _split(data)
+        datas = _split(encoded)
     else:
         parts = [(steps[0] if steps else {}, elements)]
-        datas = [data]
+        datas = [encoded]
     items: list[WorklistItem] = []
     for number, ((step, selected), part) in enumerate(zip(parts, datas, strict=True)):
         order = _order(source, number, selected, step, text)
@@ -147,8 +147,9 @@ def _with_step(elements: Elements, step: Elements) -> Elements:
 
 def _order(source: str, number: int, root: Elements, step: Elements, text: CharacterSet) -> Order:
     return (
-        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_DATE), text),
-        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_TIME), text),
+        # The old forms 2026.11.23 and 08:30 sort with the others: PS3.5 Table 6.2-1, notes.
+        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_DATE), text).replace(".", ""),
+        _start(step.get(SCHEDULED_PROCEDURE_STEP_START_TIME), text).replace(":", ""),
         _first(root.get(ACCESSION_NUMBER), text),
         source,
         number,

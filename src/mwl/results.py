@@ -45,6 +45,10 @@ BATCH_BYTES = 128 * 1024
 """Answers given at a time, in bytes: what a slow reader costs in memory, and how long others wait
 while they are encoded."""
 
+BATCH_ENCODED = 64
+"""Answers encoded at a time, in answers, where they are not kept: about 3 ms, then others get their
+turn."""
+
 COMMAND_BYTES = 100
 """What the command before each answer takes, about, in bytes."""
 
@@ -256,18 +260,19 @@ class Results:
         matches = result.matches
         kept = result.framed.get(variant, {})
         answers: list[bytes] = []
-        size = 0
+        size = encoded = 0
         for item in islice(matches, limit or None):
             answer = kept.get(item)
             if answer is None:
                 answer = frame(item)
+                encoded += 1
                 if result.matches is matches:  # else it may be the answer of a removed item
                     self._keep(result, variant, item, answer)
             answers.append(answer)
             size += len(answer) + COMMAND_BYTES
-            if size >= BATCH_BYTES:
+            if size >= BATCH_BYTES or encoded >= BATCH_ENCODED:
                 yield Batch(answers, is_last=False)
-                answers, size = [], 0
+                answers, size, encoded = [], 0, 0
         yield Batch(answers, is_last=True)
 
     def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:

@@ -24,7 +24,6 @@ from mwl.dataset import (
     TRANSFER_SYNTAXES,
     DictionaryEntry,
     extend_dictionary,
-    normalized,
 )
 from mwl.errors import ConfigError, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Rules, Worklist
@@ -90,14 +89,17 @@ class Worklists:
 
     def _new(self, folder: Path) -> Worklist:
         store = DirectoryStore(folder, self._parser(), watch=self._config.worklists.watch)
-        return Worklist(Catalog(store), self._rules())
+        dialect = DIALECTS[self._config.worklists.compatibility]
+        catalog = Catalog(store, needs_step=not dialect.skips_missing_sequences)
+        return Worklist(catalog, self._rules())
 
     def _parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
         dialect = DIALECTS[self._config.worklists.compatibility]
         return partial(
-            _parse,
+            items_of,
             split_steps=dialect.splits_steps,
-            default_encoding=self._config.default_encoding,
+            default=ENCODINGS[self._config.default_encoding],
+            indexed_of=indexed_values,
         )
 
     def _rules(self) -> Rules:
@@ -116,18 +118,6 @@ class Worklists:
         """Stop watching the folders."""
         for worklist in self._of_folder.values():
             worklist.catalog.close()
-
-
-def _parse(
-    source: str, data: bytes, *, split_steps: bool, default_encoding: str
-) -> tuple[WorklistItem, ...]:
-    return items_of(
-        source,
-        normalized(data),
-        split_steps=split_steps,
-        default=ENCODINGS[default_encoding],
-        indexed_of=indexed_values,
-    )
 
 
 def _is_folder(path: Path) -> bool:

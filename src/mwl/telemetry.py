@@ -113,6 +113,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A worklist file cannot be read or parsed: its name, the reason, the offset. Written "
             "again only when the file changed.",
         ),
+        "file_doubtful": Event(
+            Level.WARNING,
+            "A worklist file is served, and some queries will miss it: its name and why, such as a "
+            "date that is none. Written again only when the file changed.",
+        ),
         "store_unavailable": Event(
             Level.ERROR,
             "The worklist folder cannot be read: until it can, every query gets a failure status.",

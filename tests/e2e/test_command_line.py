@@ -207,7 +207,9 @@ def test_find_prints_no_empty_list_when_the_server_cannot_be_reached() -> None:
 @pytest.mark.parametrize("command", ["echo", "find", "serve"])
 def test_an_ae_title_that_is_none_is_refused(tmp_path: Path, command: str) -> None:
     title = "SEVENTEEN-LETTERS"
-    rest = ["--aet", title, tmp_path] if command == "serve" else ["-aet", title, "127.0.0.1", 9]
+    rest: list[str | int | Path] = ["-aet", title, "127.0.0.1", 9]
+    if command == "serve":
+        rest = ["--aet", title, tmp_path]
     done = run_mwl(command, *rest)
     assert done.returncode == 2
     assert "AE title" in done.stderr

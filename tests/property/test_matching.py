@@ -11,21 +11,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwl.dataset import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
     TRANSFER_SYNTAXES,
     Element,
     Elements,
     decode,
-    encode,
     vr_of,
 )
 from mwl.errors import RequestRefused
-from mwl.item import items_of
 from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
-from mwl.matching.stored import indexed_values
 from support import oracle
-from support.items import LATIN_1, elements, item, policy, query, step
+from support.items import elements, item, items_of_elements, policy, query, step
 from support.queries import DATE_KEYS, DATES, TIME_KEYS, TIMES, identifiers, worklists
 
 Values = Mapping[str, Any]
@@ -94,10 +90,7 @@ def test_any_value_is_understood_or_refused(
         assert compiled.offending[0] in asked
         assert compiled.comment.isascii()
         return
-    data = encode(values.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-    (found,) = items_of(
-        "any.wl", data, split_steps=True, default=LATIN_1, indexed_of=indexed_values
-    )
+    (found,) = items_of_elements(values)
     assert bool(compiled.rejected_by(found)) != compiled.matches(found)
     compiled.answer(found, TRANSFER_SYNTAXES[0])
 

@@ -30,6 +30,8 @@ LATIN_1 = ENCODINGS["Latin1"]
 
 Values = Mapping[str, Any]
 
+_UNASKED = {0x00080001: Element(0x00080001, "UL", b"\0\0\0\0")}
+
 
 def policy(
     dialect: str = "standard",
@@ -73,7 +75,20 @@ def items(
     default: CharacterSet = LATIN_1,
 ) -> tuple[WorklistItem, ...]:
     """Make the worklist items of one file."""
-    data = encode(elements(values, default).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    return items_of_elements(
+        elements(values, default), source, split_steps=split_steps, default=default
+    )
+
+
+def items_of_elements(
+    found: Elements,
+    source: str = "item.wl",
+    *,
+    split_steps: bool = True,
+    default: CharacterSet = LATIN_1,
+) -> tuple[WorklistItem, ...]:
+    """Make the worklist items of one file; a data set without elements gets one nobody asks for."""
+    data = encode((found or _UNASKED).values(), EXPLICIT_VR_LITTLE_ENDIAN)
     return items_of(
         source, data, split_steps=split_steps, default=default, indexed_of=indexed_values
     )

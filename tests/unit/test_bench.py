@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from bench import native, systems
 from bench.errors import BenchError
 from bench.load import Load, Outcome, Publication, RunningLoad
@@ -25,7 +26,6 @@ from bench.worklists import (
     station,
     write_files,
 )
-
 from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,

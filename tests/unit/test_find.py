@@ -196,3 +196,21 @@ def test_lost_text_is_told_once() -> None:
         site.ask({"PatientName": ""})
         site.ask({"PatientName": ""})
     assert [event["characters"] for event in log.events("text_lost")] == [1]
+
+
+def test_old_forms_of_date_and_time_sort_with_the_others() -> None:
+    site = Site()
+    for accession, date, time in (
+        ("1", "20261123", "08:00"),
+        ("2", "2026.11.23", "0900"),
+        ("3", "20261123", "10:30:00"),
+        ("4", "2026.11.24", "0700"),
+    ):
+        site.put(
+            f"{accession}.wl",
+            {
+                "AccessionNumber": accession,
+                **step(ScheduledProcedureStepStartDate=date, ScheduledProcedureStepStartTime=time),
+            },
+        )
+    assert site.accessions({}) == ["1", "2", "3", "4"]

@@ -13,9 +13,9 @@ from mwl.dataset import (
     read_file,
 )
 from mwl.errors import DatasetError
-from mwl.item import WorklistItem, items_of
-from mwl.matching.stored import indexed_values
+from mwl.item import WorklistItem
 from support.datasets import data_set, file_of
+from support.items import items_of_elements
 
 LATIN_1 = ENCODINGS["Latin1"]
 STEPS = 0x00400100
@@ -40,10 +40,7 @@ def worklist(*steps: Elements, accession_number: str = "A1") -> Elements:
 def items(
     elements: Elements, *, source: str = "a.wl", split_steps: bool = True
 ) -> tuple[WorklistItem, ...]:
-    data = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-    return items_of(
-        source, data, split_steps=split_steps, default=LATIN_1, indexed_of=indexed_values
-    )
+    return items_of_elements(elements, source, split_steps=split_steps)
 
 
 def test_each_step_of_a_file_is_an_item_of_its_own() -> None:

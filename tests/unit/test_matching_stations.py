@@ -21,7 +21,7 @@ def test_fill_restricts_an_open_query_to_the_callers_station(asked: dict[str, An
     assert not compiled.matches(item({}))
     (leaf,) = compiled.leaves()
     assert leaf.kind == "caller's AE title"
-    assert leaf.name == f"{STEPS}.{STATION}"
+    assert leaf.name == f"{STEPS}.{STATION}[FilterIssuerAet]"
 
 
 def test_fill_does_not_override_what_was_asked() -> None:

@@ -39,7 +39,7 @@ from mwl.dataset.elements import (
     extend_dictionary,
 )
 from mwl.dataset.files import read_file
-from mwl.dataset.selection import Selection, normalized, select
+from mwl.dataset.selection import Selection, read_selected, select
 from mwl.dataset.values import to_json, values
 
 __all__ = [
@@ -70,9 +70,9 @@ __all__ = [
     "extend_dictionary",
     "keyword_of",
     "name_of",
-    "normalized",
     "pad_of",
     "read_file",
+    "read_selected",
     "select",
     "tag_of",
     "to_json",

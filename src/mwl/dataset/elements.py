@@ -421,6 +421,7 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
 
     Source: PS3.10 section 7.1.
     """
+    headers = _EXPLICIT.headers
     transfer_syntax = None
     end = -1
     while data[position : position + 2] == _META_GROUP:
@@ -428,7 +429,10 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
         # is wrong in files of some devices.
         if position == end and transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             break
-        tag, vr, size = _header_at(data, position)
+        try:
+            tag, vr, size = headers[data[position : position + 8]]
+        except DatasetError as error:
+            raise DatasetError(error.message, offset=position, tag=error.tag) from None
         start = position + 8
         if not size:
             start, length = _read_length(data, _EXPLICIT, vr, position)
@@ -441,13 +445,6 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
         elif tag == _TRANSFER_SYNTAX_UID:
             transfer_syntax = data[start:position].rstrip(b"\0 ").decode("latin-1")
     return transfer_syntax, position
-
-
-def _header_at(data: bytes, position: int) -> Header:
-    try:
-        return _EXPLICIT.headers[data[position : position + 8]]
-    except DatasetError as error:
-        raise DatasetError(error.message, offset=position, tag=error.tag) from None
 
 
 def _swap(value: bytes, vr: str) -> bytes:

@@ -1,8 +1,8 @@
 """Worklist items stay encoded; this module takes single elements out of them.
 
-`normalized` gives the one form in which items are kept: explicit VR little endian as `encode`
-writes it. Most files hold that form already, and to see that costs a third of decoding them.
-`select` relies on it: it steps from header to header and decodes what is wanted, no more.
+`read_selected` brings a file into the one form in which items are kept: explicit VR little endian
+as `encode` writes it. Most files hold that form already, and to see that costs a third of decoding
+them. `select` relies on it: it steps from header to header and decodes what is wanted, no more.
 
 Source: DICOM PS3.5 section 7.1.
 """
@@ -72,43 +72,73 @@ class Selection(NamedTuple):
         return cls(wanted, max(wanted))
 
 
-def normalized(data: bytes) -> bytes:
-    """Give the data set of a file in the form in which items are kept.
+_NOTHING = Selection({}, 0)
+"""For sequences that are stepped through to see whether they are sound."""
+
+
+def read_selected(data: bytes, selection: Selection) -> tuple[bytes, Elements]:
+    """Read the data set of a file.
 
     Args:
         data: The whole file, as for `read_file`.
+        selection: What is to be decoded of it.
+
+    Returns:
+        The data set in the form in which items are kept, and the selected elements.
 
     Raises:
         DatasetError: The file is empty, cut off, or no data set.
 
-    Cost: O(n); about 0.15 microseconds an element when it has that form already.
+    Cost: O(n); about 0.2 microseconds an element when it has that form already.
     """
     transfer_syntax, start = data_set_of(data)
-    if transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN and _is_normal(data, start, len(data), 0):
-        return data[start:]
-    return encode(read_file(data).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    if transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
+        selected = _select_checked(data, selection, start, len(data), 0)
+        if selected is not None:
+            return data[start:], selected
+    encoded = encode(read_file(data).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    return encoded, select(encoded, selection)
 
 
-def _is_normal(data: bytes, position: int, end: int, depth: int) -> bool:
-    """Tell whether elements are what `encode` makes of what `decode` reads from them."""
+def _select_checked(
+    data: bytes, selection: Selection, position: int, end: int, depth: int
+) -> Elements | None:
+    """Take elements out of what may be anything.
+
+    Returns:
+        None when it is not what `encode` makes of what `decode` reads from it.
+    """
     headers = _headers
+    wanted = selection.wanted
+    new = tuple.__new__  # see `mwl.dataset.elements`
+    elements: Elements = {}
     highest = 0
     while position < end:
         tag, vr, size = headers[data[position : position + 8]]
         if tag <= highest:
-            return False
+            return None
         highest = tag
         if size:
-            position += size
-            continue
-        start = position + 12
-        length = int.from_bytes(data[position + 8 : start], "little")
-        position = start + length
-        if length & 1 or position > end or _gets_other_vr(tag, vr):
-            return False
-        if vr == "SQ" and not _are_normal_items(data, start, position, depth):
-            return False
-    return position == end
+            stop = position + size
+            if tag in wanted:
+                elements[tag] = new(Element, (tag, vr, data[position + 8 : stop]))
+        else:
+            start = position + 12
+            length = int.from_bytes(data[position + 8 : start], "little")
+            stop = start + length
+            if length & 1 or stop > end or _gets_other_vr(tag, vr):
+                return None
+            inner = wanted.get(tag)
+            if vr == "SQ":
+                items = _select_items_checked(data, inner or _NOTHING, start, stop, depth)
+                if items is None:
+                    return None
+                if inner is not None:
+                    elements[tag] = Element(tag, vr, items)
+            if tag in wanted and tag not in elements:
+                elements |= decode(data[position:stop], EXPLICIT_VR_LITTLE_ENDIAN)
+        position = stop
+    return elements if position == end else None
 
 
 def _gets_other_vr(tag: int, vr: str) -> bool:
@@ -116,24 +146,31 @@ def _gets_other_vr(tag: int, vr: str) -> bool:
     return vr == "UN" and (vr_of(tag) == "SQ" or vr_of(tag) in TEXT_VRS)
 
 
-def _are_normal_items(data: bytes, position: int, end: int, depth: int) -> bool:
+def _select_items_checked(
+    data: bytes, selection: Selection, position: int, end: int, depth: int
+) -> tuple[Elements, ...] | None:
     if depth == NESTING_LIMIT:
-        return False
+        return None
+    items: list[Elements] = []
     while position < end:
         start = position + 8
         if data[position : position + 4] != _ITEM:
-            return False
+            return None
         position = start + int.from_bytes(data[start - 4 : start], "little")
-        if position > end or not _is_normal(data, start, position, depth + 1):
-            return False
-    return True
+        if position > end:
+            return None
+        item = _select_checked(data, selection, start, position, depth + 1)
+        if item is None:
+            return None
+        items.append(item)
+    return tuple(items)
 
 
 def select(data: bytes, selection: Selection) -> Elements:
     """Take elements out of an encoded item.
 
     Args:
-        data: The item, in the form that `normalized` and `encode` give.
+        data: The item, in the form that `read_selected` and `encode` give.
         selection: What is wanted; a selected attribute may be absent.
 
     Cost: about 0.15 microseconds for each element up to the last that is wanted, half a

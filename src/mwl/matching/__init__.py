@@ -15,6 +15,7 @@ Source: DICOM PS3.4 C.2.2.2 and Annex K.
 
 from mwl.matching.compiling import compile  # noqa: A004 - read as `matching.compile`
 from mwl.matching.criteria import Criterion
+from mwl.matching.doubts import doubts
 from mwl.matching.policy import DIALECTS, Dialect, Policy
 from mwl.matching.query import Answer, Explanation, Query
 
@@ -27,4 +28,5 @@ __all__ = [
     "Policy",
     "Query",
     "compile",
+    "doubts",
 ]

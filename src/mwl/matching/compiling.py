@@ -290,6 +290,8 @@ def _with_station(
     # A caller without a name, which the upper layer does not let through, has no station.
     values = frozenset({NORMALS["AE"](station_ae_title or "")} - {None})
     condition = HasValue(SCHEDULED_STATION_AE_TITLE, "AE", OneOf(values), folds_names=True)
-    station = Criterion(_STATION, Kind.CALLER, _name(_STATION), skips, condition)
+    # The log must not pass it off as a key of the device.
+    name = f"{_name(_STATION)}[FilterIssuerAet]"
+    station = Criterion(_STATION, Kind.CALLER, name, skips, condition)
     restricted = _sequence_criterion(_STATION[:1], (station, *inner), skips=skips)
     return (restricted, *(criterion for criterion in criteria if criterion is not steps))

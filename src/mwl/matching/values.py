@@ -52,12 +52,16 @@ class Moment(NamedTuple):
     """Microseconds that this clock is ahead of UTC; None when the value does not say."""
 
 
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _trimmed(text: str) -> str | None:
-    return unicodedata.normalize("NFC", text).strip(" \0") or None
+    return _composed(text).strip(" \0") or None
 
 
 def _right_trimmed(text: str) -> str | None:
-    return unicodedata.normalize("NFC", text).rstrip(" \0") or None
+    return _composed(text).rstrip(" \0") or None
 
 
 def fold(text: str) -> str:
@@ -86,7 +90,7 @@ def name_group(text: str) -> str:
 
 def exact_name(text: str) -> tuple[str, ...] | None:
     """Give the component groups of a person name, case and accents kept."""
-    groups = [name_group(group) for group in unicodedata.normalize("NFC", text).split("=")]
+    groups = [name_group(group) for group in _composed(text).split("=")]
     while groups and not groups[-1]:
         groups.pop()
     return tuple(groups) or None

@@ -129,6 +129,7 @@ _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
     }
 )
 
+_RELEASED = Released()
 _RELEASE_REQUEST_BYTES = encode(ReleaseRequest())
 _RELEASE_RESPONSE_BYTES = encode(ReleaseResponse())
 
@@ -326,7 +327,7 @@ class Association:
             case ReleaseResponse():
                 if action is Action.CONFIRM_RELEASE_IN_COLLISION:
                     self._respond_to_release()
-                self._events.append(Released())
+                self._events.append(_RELEASED)
             case AssociateAccept():
                 self.max_length_to_peer = pdu.user_information.max_length
                 self._open(pdu)
@@ -354,7 +355,7 @@ class Association:
         """Answer at once: nothing that the application could want to do first is left to it."""
         if action is Action.INDICATE_RELEASE:
             self._respond_to_release()
-            self._events.append(Released())
+            self._events.append(_RELEASED)
         elif self._role is Role.REQUESTOR:
             self._respond_to_release()
         else:

@@ -1,0 +1,71 @@
+"""What is wrong with an item so that queries miss it, in words for its author.
+
+An item is served whatever its values are. One that holds a date that is none, or text that its
+character set cannot decode, is found by no query that asks for that attribute; a list that is
+missing a patient does not show it, so the log does.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from mwl.attributes import INDEXED, SCHEDULED_PROCEDURE_STEP_SEQUENCE
+from mwl.dataset import Selection, name_of
+from mwl.item import WorklistItem
+from mwl.matching.stored import ABSENT, Level, level_of
+from mwl.matching.values import normals
+
+_WITHOUT_STEP = "it has no scheduled procedure step: no query by station, date or modality finds it"
+
+_KEPT_TIMES = 4096
+"""Start times of which is remembered whether they are some: minutes are few."""
+
+
+def doubts(item: WorklistItem, *, needs_step: bool) -> tuple[str, ...]:
+    """Tell why queries will miss an item; usually there is nothing to tell.
+
+    Args:
+        item: As it was read.
+        needs_step: Whether an item without a scheduled procedure step is missed by queries for
+            attributes of the step.
+
+    Cost: under a microsecond for an item without fault.
+    """
+    found = []
+    if not _is_time(item.order[1]):
+        found.append(_unreadable("Scheduled Procedure Step Start Time"))
+    if not all(item.indexed):
+        found += _unreadable_attributes(item)
+    if needs_step and ABSENT in item.indexed:
+        found.append(_WITHOUT_STEP)
+    return tuple(found)
+
+
+def _unreadable_attributes(item: WorklistItem) -> Iterator[str]:
+    """Name the attributes that have a value and nothing to be found by."""
+    level = level_of(item, Selection.of(INDEXED))
+    for path, values in zip(INDEXED, item.indexed, strict=True):
+        if not values and any(_has_value(path[-1], holder) for holder in _holders(path, level)):
+            yield _unreadable(name_of(path[-1]))
+
+
+def _holders(path: tuple[int, ...], level: Level) -> Iterator[Level]:
+    if len(path) == 1:
+        yield level
+    else:
+        yield from level.items(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+
+
+def _has_value(tag: int, level: Level) -> bool:
+    element = level.elements.get(tag)
+    if element is None or not isinstance(element.value, bytes):
+        return False
+    return bool(element.value.strip(b" \0"))
+
+
+@lru_cache(maxsize=_KEPT_TIMES)
+def _is_time(text: str) -> bool:
+    return not text or bool(normals("TM", [text], folds_names=True))
+
+
+def _unreadable(name: str) -> str:
+    return f"{name} cannot be read: no query by it finds the item"
