@@ -117,12 +117,12 @@ def items_of(
     steps = sequence.value if sequence and isinstance(sequence.value, tuple) else ()
     if split_steps and len(steps) > 1:
         parts = [(step, _with_step(elements, step)) for step in steps]
-        datas = _split(encoded)
+        encoded_items = _split(encoded)
     else:
         parts = [(steps[0] if steps else {}, elements)]
-        datas = [encoded]
+        encoded_items = [encoded]
     items: list[WorklistItem] = []
-    for number, ((step, selected), part) in enumerate(zip(parts, datas, strict=True)):
+    for number, ((step, selected), part) in enumerate(zip(parts, encoded_items, strict=True)):
         order = _order(source, number, selected, step, text)
         indexed = indexed_of(selected, text)
         items.append(WorklistItem(source, number, part, text, order, indexed))
