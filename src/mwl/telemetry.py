@@ -59,7 +59,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
     {
         "listening": Event(
             Level.INFO,
-            "The server accepts associations: AE title, host, port, folder, worklist items.",
+            "The server accepts associations: AE title, host, port, folder.",
         ),
         "stopping": Event(
             Level.INFO,
@@ -73,8 +73,8 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "association_refused": Event(
             Level.WARNING,
-            "An association or an operation was refused: `reason`, and in `hint` the line to add "
-            "to the configuration to let this caller in.",
+            "An association or an operation was refused: `reason`, and in `hint` what to write "
+            "into the configuration to let this caller in.",
         ),
         "nothing_accepted": Event(
             Level.WARNING,
