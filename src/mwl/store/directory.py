@@ -138,15 +138,18 @@ class _Links:
     names: set[str] = field(default_factory=set)
     _sole_names: dict[int, str] = field(default_factory=dict)
 
-    def note(self, name: str, signature: Signature | None, *, is_linked: bool) -> None:
+    def note(self, name: str, signature: Signature | None, *, is_linked: bool) -> str | None:
+        """Note a name; give the other name of its file that was held for the only one."""
         if is_linked:
             self.names.add(name)
         if signature is None:
-            return
-        if is_linked:
-            self.names.add(self._sole_names.pop(signature.inode, name))
-        else:
+            return None
+        if not is_linked:
             self._sole_names[signature.inode] = name
+            return None
+        other = self._sole_names.pop(signature.inode, name)
+        self.names.add(other)
+        return None if other == name else other
 
     def forget(self, name: str, known: _Known | None) -> None:
         self.names.discard(name)
@@ -528,13 +531,18 @@ class DirectoryStore:
         self._known[name] = new
         self._unfinished.pop(name, None)
         self._links.forget(name, old)
-        self._links.note(name, new.signature, is_linked=is_linked)
-        if new.fault is None:
-            return
+        other = self._links.note(name, new.signature, is_linked=is_linked)
+        if new.fault is not None:
+            self._report_fault(name, old, new)
+            if old is not None and old.fault is None:
+                changes.append(Remove(name))
+        if other is not None:
+            # It may have been changed under this name, of which nothing was told.
+            self._refresh(other, Hint.LISTED, changes)
+
+    def _report_fault(self, name: str, old: _Known | None, new: _Known) -> None:
         if old is None or (old.fault, old.digest) != (new.fault, new.digest):
-            telemetry.emit("file_skipped", source=name, reason=new.fault)
-        if old is not None and old.fault is None:
-            changes.append(Remove(name))
+            telemetry.emit("file_skipped", folder=self._path, source=name, reason=new.fault)
 
 
 def is_worklist(name: str) -> bool:

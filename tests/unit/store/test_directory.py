@@ -311,6 +311,16 @@ def test_fast_changes_behind_a_link_are_all_seen(
         assert served.look() == {"a.wl": content(str(number))}
 
 
+def test_a_second_name_in_the_folder_through_which_a_file_is_changed_shows_in_both(
+    folder: Path, served: Served
+) -> None:
+    (folder / "a.wl").write_bytes(OLD)
+    assert served.look() == {"a.wl": OLD}
+    (folder / "b.wl").hardlink_to(folder / "a.wl")
+    (folder / "b.wl").write_bytes(NEW)
+    assert served.look() == {"a.wl": NEW, "b.wl": NEW}
+
+
 def test_a_hard_link_shows_changes_made_under_its_other_name(
     folder: Path, outside: Path, served: Served
 ) -> None:
@@ -359,7 +369,7 @@ def test_a_file_that_cannot_be_parsed_is_skipped_and_told_once(
     served.look()
     (folder / "a.wl").touch()
     served.look()
-    fault = {"source": "a.wl", "reason": "no end at offset 4"}
+    fault = {"folder": str(folder), "source": "a.wl", "reason": "no end at offset 4"}
     assert named(events, "file_skipped") == [fault]
     (folder / "a.wl").write_bytes(b"<other")
     served.look()
