@@ -7,6 +7,10 @@ Source: inotify(7).
 """
 
 import errno
+import fcntl
+import os
+import termios
+from array import array
 from enum import Enum
 
 try:
@@ -76,6 +80,8 @@ class Watch:
         if inotify_simple is None:
             raise OSError(errno.ENOSYS, "no inotify on this platform")
         self._inotify = inotify_simple.INotify(nonblocking=True)
+        self._descriptor: int = self._inotify.fileno()
+        self._held = array("i", [0])
         try:
             self._inotify.add_watch(path, _MASK)
         except OSError:
@@ -88,10 +94,16 @@ class Watch:
         Args:
             hints: Receives the names to look at, in order; a later event corrects an earlier one.
 
-        Cost: two system calls less than a microsecond each when there is no event.
+        Cost: one system call of less than a microsecond when there is no event.
         """
+        # Asked directly: the library's own way takes three times as long where nothing happened,
+        # which is before nearly every query.
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, self._held)
+        if not self._held[0]:
+            return Trust.WHOLE
         trust = Trust.WHOLE
-        for _, mask, _, name in self._inotify.read(timeout=0):
+        data = os.read(self._descriptor, self._held[0])
+        for _, mask, _, name in inotify_simple.parse_events(data):
             if mask & _FOLDER_LOST:
                 return Trust.ENDED
             if mask & _OVERFLOW or not name:
