@@ -339,13 +339,13 @@ async def test_stopping_lets_open_associations_finish(large_site: Site) -> None:
     async with listening(large_site) as server:
         peer = await associated(server)
         await peer.say(find_request())
-        stopping = asyncio.ensure_future(server.connections.close(grace_s=20))  # noqa: TID251
-        pending, final = await hear_status(peer)
-        assert (pending, final.status) == (MANY, Status.SUCCESS)
-        await peer.say(RELEASE)
-        assert (await peer.hear())[0] == RELEASE_RP
-        await peer.close()
-        await stopping
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.connections.close(grace_s=20))
+            pending, final = await hear_status(peer)
+            assert (pending, final.status) == (MANY, Status.SUCCESS)
+            await peer.say(RELEASE)
+            assert (await peer.hear())[0] == RELEASE_RP
+            await peer.close()
 
 
 async def test_small_writes_are_not_held_back() -> None:
