@@ -124,17 +124,25 @@ class Worklist:
         Never raises for what a peer sends or a folder holds: the outcome tells.
         """
         try:
-            yield from self.see_every_change()
+            ticket = self.catalog.notice()
+            if not self.catalog.is_current(ticket):
+                yield from self._read_until(ticket)
             query = self._query(request)
         except StoreError as error:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
             return Outcome(refusal.status, refusal.comment, refusal.offending)
-        result = yield from self._results.of(query)
+        result = self._results.kept(query)
+        if result is None:
+            result = yield from self._results.of(query)
         matches, limit = result.matches, self.rules.limit_answers
-        yield from self._results.batches(
-            result, request.variant, limit, partial(_frame, query, request.variant)
-        )
+        batch = result.whole.get(request.variant)
+        if batch is not None:
+            yield batch
+        else:
+            yield from self._results.batches(
+                result, request.variant, limit, partial(_frame, query, request.variant)
+            )
         is_cut = 0 < limit < len(matches)
         return Outcome(
             Status.CANCEL if is_cut else Status.SUCCESS,
@@ -152,7 +160,9 @@ class Worklist:
         Raises:
             StoreError: The store cannot be read.
         """
-        ticket = self.catalog.notice()
+        yield from self._read_until(self.catalog.notice())
+
+    def _read_until(self, ticket: int) -> Generator[None, None, None]:
         while not self.catalog.is_current(ticket):
             self.catalog.read(READ_SLICE)
             if not self.catalog.is_current(ticket):

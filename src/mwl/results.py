@@ -113,6 +113,8 @@ class Result:
     matches: Sequence[WorklistItem]
     framed: dict[Variant, dict[WorklistItem, bytes]] = field(default_factory=dict)
     framed_bytes: int = 0
+    whole: dict[Variant, Batch] = field(default_factory=dict)
+    """All answers in one batch, where they fit and are all kept."""
     exclusion: tuple[int, Exclusion | None] = (-1, None)
 
     @property
@@ -134,6 +136,7 @@ class Result:
                 matches.insert(bisect_left(matches, item.order, key=_order), item)
         self.looked_at += len(matches) - len(self.matches)
         self.matches = matches
+        self.whole.clear()
         self.version = version
 
     def _remove(self, matches: list[WorklistItem], item: WorklistItem) -> None:
@@ -143,13 +146,15 @@ class Result:
         for framed in self.framed.values():
             self.framed_bytes -= len(framed.pop(item, b""))
 
-    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
-        """Remember an encoded answer, within the limits of one result."""
+    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> bool:
+        """Remember an encoded answer within the limits of one result; tell whether it fits."""
         if variant not in self.framed and len(self.framed) >= KEPT_VARIANTS:
-            return
-        if self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
-            self.framed.setdefault(variant, {})[item] = answer
-            self.framed_bytes += len(answer)
+            return False
+        if self.cost + len(answer) > KEPT_BYTES_OF_ONE:
+            return False
+        self.framed.setdefault(variant, {})[item] = answer
+        self.framed_bytes += len(answer)
+        return True
 
 
 class _Evaluation:
@@ -196,22 +201,30 @@ class Results:
         self.kept_bytes = 0
         """Memory that the kept results take, in bytes; at most `KEPT_BYTES`."""
 
+    def kept(self, query: Query) -> Result | None:
+        """Give the result of `query` as of now, if it is kept and can follow what changed.
+
+        Cost: O(1) when nothing changed, else O(changes).
+        """
+        result = self._kept.get(query)
+        if result is None or not self._follow(result):
+            return None
+        self._kept.move_to_end(query)
+        return result
+
     def of(self, query: Query) -> Generator[None, None, Result]:
         """Give the result of `query`, as of now or later.
 
         Yields between slices of work, so that others get their turn. Several who ask the same at
         once share one evaluation.
 
-        Cost: O(1) when nothing changed, O(changes) after few changes, else one evaluation of
-        every candidate the index gives.
+        Cost: that of `kept`, else one evaluation of every candidate the index gives.
         """
         asked_at = self._catalog.version
         while True:
-            result = self._kept.get(query)
-            if result is not None and (self._follow(result) or result.version >= asked_at):
-                self._kept.move_to_end(query)
-                return result
-            result = yield from self._evaluate(query)
+            result = self.kept(query)
+            if result is None:
+                result = yield from self._evaluate(query)
             if result.version >= asked_at:
                 return result
 
@@ -261,24 +274,31 @@ class Results:
         kept = result.framed.get(variant, {})
         answers: list[bytes] = []
         size = encoded = 0
+        is_whole = True
         for item in islice(matches, limit or None):
             answer = kept.get(item)
             if answer is None:
                 answer = frame(item)
                 encoded += 1
-                if result.matches is matches:  # else it may be the answer of a removed item
-                    self._keep(result, variant, item, answer)
+                # After a change it may be the answer of a removed item.
+                is_current = result.matches is matches
+                is_whole &= is_current and self._keep(result, variant, item, answer)
             answers.append(answer)
             size += len(answer) + COMMAND_BYTES
             if size >= BATCH_BYTES or encoded >= BATCH_ENCODED:
                 yield Batch(answers, is_last=False)
                 answers, size, encoded = [], 0, 0
-        yield Batch(answers, is_last=True)
+                is_whole = False
+        batch = Batch(answers, is_last=True)
+        if is_whole and answers and result.matches is matches:
+            result.whole[variant] = batch
+        yield batch
 
-    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
+    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> bool:
         before = result.cost
-        result.keep(variant, item, answer)
+        is_kept = result.keep(variant, item, answer)
         self._charge(result, result.cost - before)
+        return is_kept
 
     def _put(self, result: Result) -> None:
         """Keep a result in place of an older one of the same query."""

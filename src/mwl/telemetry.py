@@ -219,23 +219,21 @@ def _text_of(value: object) -> str:
 
 
 class _Clock:
-    """The time of day in UTC with milliseconds; formatted once a millisecond, at most."""
+    """The time of day in UTC with milliseconds; the rest of it is formatted once a second."""
 
-    __slots__ = ("_millisecond", "_stamp", "_time_ns")
+    __slots__ = ("_second", "_stamp", "_time_ns")
 
     def __init__(self, time_ns: Callable[[], int]) -> None:
         self._time_ns = time_ns
-        self._millisecond = -1
+        self._second = -1
         self._stamp = ""
 
     def __call__(self) -> str:
-        now = self._time_ns() // 1_000_000
-        if now != self._millisecond:
-            self._millisecond = now
-            second, millisecond = divmod(now, 1000)
-            day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._stamp = f"{day}.{millisecond:03d}Z"
-        return self._stamp
+        second, millisecond = divmod(self._time_ns() // 1_000_000, 1000)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{millisecond:03d}Z"
 
 
 _LABELS: Mapping[str, str] = {level.name: f"{level.name:<7}" for level in Level}

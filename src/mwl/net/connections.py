@@ -4,7 +4,7 @@ What one connection does is in `mwl.net.dicom`.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
@@ -69,10 +69,9 @@ class Connections:
         self._clock: asyncio.TimerHandle | None = None
         self._open: set[Connection] = set()
         self._associated: set[Connection] = set()
-        self._of_host: Counter[str] = Counter()
+        self._of_host: dict[str, int] = {}
         self._working: deque[Connection] = deque()
         self._all_closed = asyncio.Event()
-        self._all_closed.set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -82,7 +81,6 @@ class Connections:
         if len(self._open) >= MAXIMUM_CONNECTIONS:
             return False
         self._open.add(connection)
-        self._all_closed.clear()
         if self._clock is None:
             self._clock = self._loop.call_later(self._tick_s, self._tick)
         return True
@@ -91,10 +89,11 @@ class Connections:
         """Count an association in; give the limit that it breaks, None when it fits."""
         if len(self._associated) >= MAXIMUM_ASSOCIATIONS:
             return f"{MAXIMUM_ASSOCIATIONS} associations are open"
-        if self._of_host[connection.host] >= MAXIMUM_ASSOCIATIONS_OF_HOST:
+        of_host = self._of_host.get(connection.host, 0)
+        if of_host >= MAXIMUM_ASSOCIATIONS_OF_HOST:
             return f"{MAXIMUM_ASSOCIATIONS_OF_HOST} associations are open from this host"
         self._associated.add(connection)
-        self._of_host[connection.host] += 1
+        self._of_host[connection.host] = of_host + 1
         return None
 
     def remove(self, connection: Connection) -> None:
@@ -102,9 +101,9 @@ class Connections:
         self._open.discard(connection)
         if connection in self._associated:
             self._associated.remove(connection)
-            self._of_host[connection.host] -= 1
-            if not self._of_host[connection.host]:
-                del self._of_host[connection.host]
+            left = self._of_host.pop(connection.host) - 1
+            if left:
+                self._of_host[connection.host] = left
         if not self._open:
             self._all_closed.set()
 
@@ -136,7 +135,9 @@ class Connections:
 
     async def closed(self) -> None:
         """Wait until no connection is open."""
-        await self._all_closed.wait()
+        while self._open:
+            self._all_closed.clear()
+            await self._all_closed.wait()
 
     async def close(self, grace_s: float = STOP_GRACE_S) -> None:
         """Let the open associations finish for `grace_s` seconds, then abort the rest."""

@@ -8,14 +8,13 @@ The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
 from mwl import telemetry
-from mwl.access import AccessPolicy, Caller, Refusal, admit, allow
+from mwl.access import AccessPolicy, Caller, admit, allow
 from mwl.find import Outcome, Request, Worklist
 from mwl.net import report
 from mwl.net.connections import Connections
@@ -42,6 +41,10 @@ from mwl.wire.negotiation import (
     negotiate,
 )
 from mwl.wire.pdu import Abort, AssociateReject
+
+# Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
+_C_FIND_RQ = CommandField.C_FIND_RQ
+_C_CANCEL_RQ = CommandField.C_CANCEL_RQ
 
 WAITING_REQUESTS = 16
 """Requests of one association that wait while another is answered. The window negotiated is one
@@ -114,12 +117,10 @@ class DicomConnection(asyncio.Protocol):
         self._connections = connections
         self._loop = loop
         self._search: _Search | None = None
-        self._waiting: deque[MessageReceived] = deque()
+        self._waiting: list[MessageReceived] = []
         self._paused = False
         self._has_turn = False
         self._unsent = 0
-        self._caller: Caller | None = None
-        self._worklist: Worklist | None = None
         self._outcome = "connection lost"
         self._queries = 0
         self._trace = report.PduTrace() if telemetry.enabled("pdu") else None
@@ -134,6 +135,7 @@ class DicomConnection(asyncio.Protocol):
         address, self._port = peer
         # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
         self.host = address.removeprefix("::ffff:") if "." in address else address
+        self._caller = Caller("", "", self.host)  # until it says who it is
         self._opened = perf_counter()
         self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
         if not self._connections.add(self):
@@ -213,7 +215,7 @@ class DicomConnection(asyncio.Protocol):
         try:
             while (event := self._association.next_event()) is not None:
                 self._handle(event)
-            if not self._has_turn:
+            if not self._has_turn and (self._search is not None or self._waiting):
                 self._work()
             self._flush()
         except Exception as error:  # noqa: BLE001 - the edge: one association's fault stays its own
@@ -225,7 +227,7 @@ class DicomConnection(asyncio.Protocol):
         if output := self._association.data_to_send():
             if self._trace is not None:
                 self._trace.sent(output)
-            self._transport.writelines(output)
+            self._transport.write(b"".join(output))
         if self._association.closed:
             # The peer is gone or past its time: what it has not read is of no use any more.
             self._transport.abort()
@@ -242,7 +244,7 @@ class DicomConnection(asyncio.Protocol):
                 self._end("released")
             case Aborted():
                 self._end(report.abort_outcome(event))
-                report.peer_error(event, self.host, self._calling_ae_title)
+                report.peer_error(event, self._caller)
             case TimedOut():
                 self._end(f"timed out: {event.which}")
             case ConnectionLost():
@@ -262,7 +264,7 @@ class DicomConnection(asyncio.Protocol):
             outcome = Outcome(Status.PENDING, answers=search.sent, detail="not finished")
             self._report_query(search.message, outcome, search.started)
         for message in self._waiting:
-            if message.command.field == CommandField.C_FIND_RQ:
+            if message.command.field == _C_FIND_RQ:
                 outcome = Outcome(Status.PENDING, detail="not begun")
                 self._report_query(message, outcome, perf_counter())
         self._waiting.clear()
@@ -274,11 +276,11 @@ class DicomConnection(asyncio.Protocol):
             self._association.send(reject)
             return
         answer = negotiate(request, self._service.negotiation)
+        self._association.send(answer)
         if isinstance(answer, AssociateReject):
             self._outcome = "rejected: application context or protocol version"
-        else:
-            report.unusable_contexts(request, answer, self._caller)
-        self._association.send(answer)
+        elif not self._association.contexts:
+            report.nothing_accepted(request, answer, self._caller)
 
     def _rejection(self, caller: Caller) -> AssociateReject | None:
         """Tell why a caller may not associate, in the codes of PS3.8 Table 9-21."""
@@ -290,15 +292,16 @@ class DicomConnection(asyncio.Protocol):
             self._outcome = f"rejected: {refusal.explanation}"
             report.refusal(caller, refusal, "association")
             return AssociateReject(refusal.result, refusal.source, refusal.reason)
-        self._worklist = self._service.worklist(caller.called_ae_title)
-        if self._worklist is None:
+        worklist = self._service.worklist(caller.called_ae_title)
+        if worklist is None:
             self._outcome = "rejected: no worklist of this called AE title"
             report.no_worklist(caller)
             return CALLED_AE_TITLE_NOT_RECOGNIZED
+        self._worklist = worklist
         return None
 
     def _receive_message(self, message: MessageReceived) -> None:
-        if message.command.field == CommandField.C_CANCEL_RQ:
+        if message.command.field == _C_CANCEL_RQ:
             self._cancel(message)
         elif message.command.is_response:
             return  # nothing was asked, so nothing is answered
@@ -311,19 +314,20 @@ class DicomConnection(asyncio.Protocol):
             self._association.send(Abort(source=0, reason=0))
 
     def _perform(self, message: MessageReceived) -> None:
-        match message.command.field:
-            case CommandField.C_ECHO_RQ:
-                self._echo(message)
-            case CommandField.C_FIND_RQ:
-                self._find(message)
-            case _:
-                # PS3.7 C.5.13: the operation is not one of the SOP class.
-                self._respond(message, Status.UNRECOGNIZED_OPERATION, "Operation not supported")
+        if message.command.field == _C_FIND_RQ:
+            self._find(message)
+        elif message.command.field == CommandField.C_ECHO_RQ:
+            self._echo(message)
+        else:
+            # PS3.7 C.5.13: the operation is not one of the SOP class.
+            self._respond(message, Status.UNRECOGNIZED_OPERATION, "Operation not supported")
 
     def _echo(self, message: MessageReceived) -> None:
-        caller = self._the_caller()
-        refusal = allow(self._service.access, caller, "echo")
-        status, comment = self._permission(caller, refusal, "C-ECHO")
+        caller = self._caller
+        status, comment = Status.SUCCESS, ""
+        if (refusal := allow(self._service.access, caller, "echo")) is not None:
+            report.refusal(caller, refusal, "C-ECHO")
+            status, comment = Status.NOT_AUTHORIZED, refusal.comment
         telemetry.emit(
             "echo",
             calling_ae_title=caller.calling_ae_title,
@@ -333,41 +337,34 @@ class DicomConnection(asyncio.Protocol):
         self._respond(message, status, comment)
 
     def _find(self, message: MessageReceived) -> None:
-        caller = self._the_caller()
         started = perf_counter()
         self._queries += 1
-        command, context = message.command, message.context
-        if not command.affected_sop_class_uid == context.abstract_syntax == MODALITY_WORKLIST_FIND:
-            # PS3.7 9.1.2.1.6
-            outcome = Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "Not the Modality Worklist SOP class")
-            self._end_find(message, outcome, started)
+        if (refused := self._refused(message)) is not None:
+            self._end_find(message, refused, started)
             return
-        if not message.dataset:
-            outcome = Outcome(
-                Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, "The query has no identifier"
-            )
-            self._end_find(message, outcome, started)
-            return
-        refusal = allow(self._service.access, caller, "find worklist")
-        status, comment = self._permission(caller, refusal, "C-FIND")
-        if status != Status.SUCCESS:
-            self._end_find(message, Outcome(status, comment), started)
-            return
+        caller, context = self._caller, message.context
         variant = Variant(
             context.transfer_syntax, context.context_id, self._association.max_length_to_peer
         )
-        request = Request(message.dataset, caller.calling_ae_title, variant)
-        report.identifier(caller, request, with_values=self._service.values_in_log)
-        worklist = cast("Worklist", self._worklist)
-        self._search = _Search(message, worklist.find(request), started)
+        request = Request(message.dataset or b"", caller.calling_ae_title, variant)
+        if telemetry.enabled("query_identifier"):
+            report.identifier(caller, request, with_values=self._service.values_in_log)
+        self._search = _Search(message, self._worklist.find(request), started)
 
-    def _permission(
-        self, caller: Caller, refusal: Refusal | None, operation: str
-    ) -> tuple[int, str]:
-        if refusal is None:
-            return Status.SUCCESS, ""
-        report.refusal(caller, refusal, operation)
-        return Status.NOT_AUTHORIZED, refusal.comment
+    def _refused(self, message: MessageReceived) -> Outcome | None:
+        """Tell why a C-FIND is not even looked at."""
+        command, context = message.command, message.context
+        if not command.affected_sop_class_uid == context.abstract_syntax == MODALITY_WORKLIST_FIND:
+            # PS3.7 9.1.2.1.6
+            return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "Not the Modality Worklist SOP class")
+        if not message.dataset:
+            return Outcome(
+                Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, "The query has no identifier"
+            )
+        if (refusal := allow(self._service.access, self._caller, "find worklist")) is not None:
+            report.refusal(self._caller, refusal, "C-FIND")
+            return Outcome(Status.NOT_AUTHORIZED, refusal.comment)
+        return None
 
     def _cancel(self, message: MessageReceived) -> None:
         """Obey a C-CANCEL; one that comes too late has no effect (PS3.7 9.3.2.3)."""
@@ -394,7 +391,7 @@ class DicomConnection(asyncio.Protocol):
                     self._ask_for_turn()
                     return
             elif self._waiting:
-                self._perform(self._waiting.popleft())
+                self._perform(self._waiting.pop(0))
             else:
                 return
 
@@ -433,10 +430,10 @@ class DicomConnection(asyncio.Protocol):
 
     def _report_query(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
         report.query(
-            self._the_caller(),
+            self._caller,
             message,
             outcome,
-            items=len(self._worklist.catalog) if self._worklist is not None else 0,
+            items=len(self._worklist.catalog),
             milliseconds=(perf_counter() - started) * 1000,
             with_values=self._service.values_in_log,
         )
@@ -453,20 +450,11 @@ class DicomConnection(asyncio.Protocol):
         )
         self._association.send(Message(message.context.context_id, response))
 
-    # Words for the log.
-
-    def _the_caller(self) -> Caller:
-        return cast("Caller", self._caller)
-
-    @property
-    def _calling_ae_title(self) -> str | None:
-        return None if self._caller is None else self._caller.calling_ae_title
-
     def _report_association(self) -> None:
         telemetry.emit(
             "association",
-            calling_ae_title=None if self._caller is None else self._caller.calling_ae_title,
-            called_ae_title=None if self._caller is None else self._caller.called_ae_title,
+            calling_ae_title=self._caller.calling_ae_title or None,
+            called_ae_title=self._caller.called_ae_title or None,
             host=self.host,
             port=self._port,
             outcome=self._outcome,

@@ -137,13 +137,13 @@ def abort_outcome(event: Aborted) -> str:
     return f"aborted by the peer (source {event.source}, reason {event.reason})"
 
 
-def peer_error(event: Aborted, host: str, calling_ae_title: str | None) -> None:
+def peer_error(event: Aborted, caller: Caller) -> None:
     """Report a peer that broke the protocol."""
     if event.error is not None:
         telemetry.emit(
             "peer_error",
-            calling_ae_title=calling_ae_title,
-            host=host,
+            calling_ae_title=caller.calling_ae_title or None,
+            host=caller.host,
             error=str(event.error),
             source=event.source,
             reason=event.reason,
@@ -193,10 +193,8 @@ def _refused(caller: Caller, operation: str, reason: str, hint: str | None) -> N
     )
 
 
-def unusable_contexts(request: AssociateRequest, accept: AssociateAccept, caller: Caller) -> None:
+def nothing_accepted(request: AssociateRequest, accept: AssociateAccept, caller: Caller) -> None:
     """Report an association none of whose presentation contexts can be used."""
-    if Result.ACCEPTANCE in {context.result for context in accept.contexts}:
-        return
     known = Result.TRANSFER_SYNTAXES_NOT_SUPPORTED in {item.result for item in accept.contexts}
     telemetry.emit(
         "nothing_accepted",
@@ -212,8 +210,6 @@ def unusable_contexts(request: AssociateRequest, accept: AssociateAccept, caller
 
 def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:
     """Report the whole query as Orthanc prints it, for `--verbose`."""
-    if not telemetry.enabled("query_identifier"):
-        return
     try:
         elements = decode(request.identifier, request.variant.transfer_syntax)
     except DatasetError:

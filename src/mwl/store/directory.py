@@ -32,7 +32,7 @@ from mwl.store.filesystem import (
     read_whole,
     signature_at,
 )
-from mwl.store.notify import Hint, Trust, Watch
+from mwl.store.notify import WHOLE, Hint, Trust, Watch
 
 Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
 """Gives the items of a file, from its name and bytes; raises DatasetError."""
@@ -352,20 +352,19 @@ class DirectoryStore:
         # The end of writing is told a moment before a lease can be had, and a writer may end
         # without an event (a mapping): so files that were being written are asked every time.
         hints, self._unfinished = self._unfinished, {}
-        match watch.drain(hints):
-            case Trust.ENDED:
+        trust = watch.drain(hints)
+        if trust is not WHOLE:
+            if trust is Trust.ENDED:
                 self._start_over()
-                return
-            case Trust.INCOMPLETE:
+            else:
                 self._compare_all(is_deep=False)
-                return
-            case Trust.WHOLE:
-                pass
+            return
         for name in self._links.names:
             if name not in hints and self._is_changed(name):
                 hints[name] = Hint.LISTED
-        if hints:
-            self._ticket += 1
+        if not hints:
+            return
+        self._ticket += 1
         for name, hint in hints.items():
             if is_worklist(name):
                 work = self._waiting.setdefault(name, _Work(self._ticket, hint))

@@ -65,6 +65,10 @@ class Trust(Enum):
     """The folder was moved, deleted or unmounted: no more will come."""
 
 
+WHOLE = Trust.WHOLE
+"""Bound once: in Python 3.11 every look-up of a member of an enumeration is a call."""
+
+
 class Watch:
     """Notification of changes in one folder.
 
@@ -100,8 +104,8 @@ class Watch:
         # which is before nearly every query.
         fcntl.ioctl(self._descriptor, termios.FIONREAD, self._held)
         if not self._held[0]:
-            return Trust.WHOLE
-        trust = Trust.WHOLE
+            return WHOLE
+        trust = WHOLE
         data = os.read(self._descriptor, self._held[0])
         for _, mask, _, name in inotify_simple.parse_events(data):
             if mask & _FOLDER_LOST:

@@ -12,10 +12,11 @@ Source: DICOM PS3.8 section 9.2; PS3.7 sections 6.3 and 9.3.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
 from mwl.wire.dimse import (
@@ -129,12 +130,18 @@ _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
     }
 )
 
+# Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
+_IDLE = State.IDLE
+_DATA_REQUEST = Input.DATA_REQUEST
+_RELEASE_RESPONSE = Input.RELEASE_RESPONSE
+_INDICATE_RELEASE = Action.INDICATE_RELEASE
+
 _RELEASED = Released()
 _RELEASE_REQUEST_BYTES = encode(ReleaseRequest())
 _RELEASE_RESPONSE_BYTES = encode(ReleaseResponse())
 
 
-class _Effect(Enum):
+class _Effect(IntEnum):
     """What a step does to the timers and the transport, besides its action."""
 
     START_ARTIM = 1
@@ -217,7 +224,7 @@ class Association:
         self._assembler = MessageAssembler(limits.max_command_bytes, limits.max_message_bytes)
         self._buffer: bytes | bytearray = b""
         self._offset = 0  # what of the buffer has been read
-        self._decoded: deque[Pdu] = deque()  # PDUs of a short chunk, before the buffer
+        self._decoded: list[Pdu] = []  # PDUs of a short chunk, last first, before the buffer
         self._ended = False  # the transport was closed by the peer, which has not been told yet
         self._deaf = False  # what still comes is of no use
         self._watched = False  # the idle time runs
@@ -236,8 +243,8 @@ class Association:
         self.touch(now)
         if not data:
             self._ended = True
-        elif self.closed or self._deaf:
-            pass
+        elif self._deaf:
+            return
         elif self._offset == len(self._buffer):
             self._take_in(data)
         else:
@@ -253,7 +260,7 @@ class Association:
         if len(data) <= MEMO_CHUNK_BYTES and not self._decoded:
             pdus = pdus_in(bytes(data), self._limits.max_pdu_length)
             if pdus is not None:
-                self._decoded.extend(pdus)
+                self._decoded = [*reversed(pdus)]
                 return
         self._buffer, self._offset = data, 0
 
@@ -261,85 +268,90 @@ class Association:
         """Give the next event, or None: nothing more until more bytes or time."""
         events = self._events
         while not events:
-            if self._offset == len(self._buffer) and not self._ended and not self._decoded:
-                self._buffer, self._offset = b"", 0  # what was read is not held while idle
-                return None
-            if not self._read():
+            if self.state is _IDLE:
+                if not self._read_without_association():
+                    return None
+            elif self._decoded:
+                self._take(self._decoded.pop())
+            elif not self._read():
                 return None
         return events.popleft()
 
-    def _read(self) -> bool:
-        """Act on the next PDU, or on the end of the transport; tell whether there was one."""
-        if self.state is State.IDLE:
-            return self._read_without_association()
-        try:
-            if self._decoded:
-                self._take(self._decoded.popleft())
-                return True
-            found = pdu_at(self._buffer, self._offset, self._limits.max_pdu_length)
-            if found is not None:
-                pdu, self._offset = found
-                self._take(pdu)
-                return True
-        except RemoteProtocolError as error:
-            # The one place where a peer's mistake is turned into the answer to it. A message that
-            # stood before the mistake in the same PDU can no longer be answered: it is dropped.
-            self._events.clear()
-            self._abort(self._apply(Input.INVALID_PDU_RECEIVED), error)
-            self._stop_listening()
-            return True
-        if self._ended:
-            self._ended = False
-            if self._apply(Input.TRANSPORT_CLOSED) is Action.INDICATE_CONNECTION_LOST:
-                self._events.append(ConnectionLost())
-            return True
-        return False
-
     def _read_without_association(self) -> bool:
         """End a connection on which the peer says something before it is asked, or hangs up."""
-        if self.closed:
+        if self.closed or not (self._decoded or self._buffer or self._ended):
             return False
         self._close()
         self._events.append(ConnectionLost())
         return True
 
+    def _read(self) -> bool:
+        """Act on the next PDU of the buffer, or on the end of the transport, if it is there."""
+        if self._offset < len(self._buffer):
+            try:
+                found = pdu_at(self._buffer, self._offset, self._limits.max_pdu_length)
+            except RemoteProtocolError as error:
+                self._fail(error)
+                return True
+            if found is not None:
+                pdu, self._offset = found
+                self._take(pdu)
+                return True
+        else:
+            self._buffer, self._offset = b"", 0  # what was read is not held while idle
+        return self._ended and self._read_end()
+
+    def _read_end(self) -> bool:
+        self._ended = False
+        if self._apply(Input.TRANSPORT_CLOSED) is Action.INDICATE_CONNECTION_LOST:
+            self._events.append(ConnectionLost())
+        return True
+
     def _take(self, pdu: Pdu) -> None:
-        """Act on one PDU as the table says."""
+        """Act on one PDU as the table says, and tell the application where it is to be told."""
         state = self.state
         action = self._apply(_INPUTS[type(pdu)])
         if action in ABORT_SOURCE:
             message = f"{type(pdu).__name__} in state {state.value}"
             self._abort(action, RemoteProtocolError(message, reason=AbortReason.UNEXPECTED_PDU))
         elif action not in IGNORES:
-            self._deliver(pdu, action)
+            try:
+                self._DELIVER[type(pdu)](self, pdu, action)
+            except RemoteProtocolError as error:
+                self._fail(error)
 
-    def _deliver(self, pdu: Pdu, action: Action) -> None:
-        """Tell the application, where the table says that it is told."""
-        match pdu:
-            case PData():
-                self._assemble(pdu)
-            case AssociateRequest():
-                self._request = pdu
-                self.max_length_to_peer = pdu.user_information.max_length
-                self._events.append(AssociationRequested(pdu))
-            case ReleaseRequest():
-                self._answer_release(action)
-            case ReleaseResponse():
-                if action is Action.CONFIRM_RELEASE_IN_COLLISION:
-                    self._respond_to_release()
-                self._events.append(_RELEASED)
-            case AssociateAccept():
-                self.max_length_to_peer = pdu.user_information.max_length
-                self._open(pdu)
-                self._events.append(AssociationAccepted(pdu))
-            case AssociateReject():
-                self._events.append(AssociationRejected(pdu))
-            case Abort():
-                self._events.append(
-                    Aborted(local=False, source=pdu.source, reason=pdu.reason, error=None)
-                )
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """Turn a peer's mistake into the answer to it.
 
-    def _assemble(self, pdu: PData) -> None:
+        A message that stood before the mistake in the same PDU can no longer be answered: it is
+        dropped.
+        """
+        self._events.clear()
+        self._abort(self._apply(Input.INVALID_PDU_RECEIVED), error)
+        self._stop_listening()
+
+    def _indicate_association(self, pdu: AssociateRequest, _: Action) -> None:
+        self._request = pdu
+        self.max_length_to_peer = pdu.user_information.max_length
+        self._events.append(AssociationRequested(pdu))
+
+    def _confirm_association(self, pdu: AssociateAccept, _: Action) -> None:
+        self.max_length_to_peer = pdu.user_information.max_length
+        self._open(pdu)
+        self._events.append(AssociationAccepted(pdu))
+
+    def _confirm_rejection(self, pdu: AssociateReject, _: Action) -> None:
+        self._events.append(AssociationRejected(pdu))
+
+    def _confirm_release(self, _: ReleaseResponse, action: Action) -> None:
+        if action is Action.CONFIRM_RELEASE_IN_COLLISION:
+            self._respond_to_release()
+        self._events.append(_RELEASED)
+
+    def _indicate_abort(self, pdu: Abort, _: Action) -> None:
+        self._events.append(Aborted(local=False, source=pdu.source, reason=pdu.reason, error=None))
+
+    def _assemble(self, pdu: PData, _: Action) -> None:
         for value in pdu.values:
             context = self.contexts.get(value.context_id)
             if context is None:
@@ -351,9 +363,9 @@ class Association:
             if message is not None:
                 self._events.append(MessageReceived(context, *message))
 
-    def _answer_release(self, action: Action) -> None:
+    def _answer_release(self, _: ReleaseRequest, action: Action) -> None:
         """Answer at once: nothing that the application could want to do first is left to it."""
-        if action is Action.INDICATE_RELEASE:
+        if action is _INDICATE_RELEASE:
             self._respond_to_release()
             self._events.append(_RELEASED)
         elif self._role is Role.REQUESTOR:
@@ -363,7 +375,7 @@ class Association:
             self.state = COLLISION_STATE_OF_ACCEPTOR
 
     def _respond_to_release(self) -> None:
-        self._apply(Input.RELEASE_RESPONSE)
+        self._apply(_RELEASE_RESPONSE)
         self._outbox.append(_RELEASE_RESPONSE_BYTES)
 
     # -- to the peer -----------------------------------------------------------------------------
@@ -413,7 +425,7 @@ class Association:
         if command.has_dataset != (dataset is not None):
             raise LocalProtocolError("a data set goes with a command that announces one")
         data = frame_command(context_id, command, self.max_length_to_peer)
-        self._apply(Input.DATA_REQUEST)
+        self._apply(_DATA_REQUEST)
         self._outbox.append(data)
         if dataset is not None:
             self._outbox.append(frame_dataset(context_id, dataset, self.max_length_to_peer))
@@ -435,7 +447,7 @@ class Association:
         context = self.contexts.get(context_id)
         if context is None:
             raise LocalProtocolError(f"presentation context {context_id} is not accepted")
-        self._apply(Input.DATA_REQUEST)
+        self._apply(_DATA_REQUEST)
         if framed:
             pending = frame_pending(
                 context_id, message_id, context.abstract_syntax, self.max_length_to_peer
@@ -493,20 +505,17 @@ class Association:
             message = f"{happened.name} in state {self.state.value}"
             raise LocalProtocolError(message) from None
         if effect is not None:
-            self._follow(effect)
+            self._FOLLOW[effect](self)
         return action
 
-    def _follow(self, effect: _Effect) -> None:
-        """Set timer and transport as the step asks."""
+    def _start_artim(self) -> None:
         self._watched = False
-        if effect is _Effect.START_ARTIM:
-            self.deadline = self._now + self._limits.artim_timeout_s
-        elif effect is _Effect.CLOSE:
-            self._close()
-        else:
-            self._watched = self._limits.idle_timeout_s > 0
-            self.deadline = None
-            self.touch(self._now)
+        self.deadline = self._now + self._limits.artim_timeout_s
+
+    def _start_idle_time(self) -> None:
+        self._watched = self._limits.idle_timeout_s > 0
+        self.deadline = None
+        self.touch(self._now)
 
     def _open(self, accept: AssociateAccept) -> None:
         """Put into force what was negotiated."""
@@ -538,3 +547,18 @@ class Association:
         self.state = State.IDLE
         self._watched = False
         self._stop_listening()
+
+    _FOLLOW: ClassVar[Mapping[_Effect, Callable[["Association"], None]]] = {
+        _Effect.START_ARTIM: _start_artim,
+        _Effect.START_IDLE: _start_idle_time,
+        _Effect.CLOSE: _close,
+    }
+    _DELIVER: ClassVar[Mapping[type[Pdu], Callable[["Association", Any, Action], None]]] = {
+        PData: _assemble,
+        AssociateRequest: _indicate_association,
+        AssociateAccept: _confirm_association,
+        AssociateReject: _confirm_rejection,
+        ReleaseRequest: _answer_release,
+        ReleaseResponse: _confirm_release,
+        Abort: _indicate_abort,
+    }

@@ -7,7 +7,6 @@ Source: DICOM PS3.7 sections 6.3, 9.3, 10.3, annexes C and E; PS3.8 annex E.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from struct import Struct
@@ -84,10 +83,10 @@ _NO_DATA_SET = 0x0101  # (0000,0800): PS3.7 section 9.3; any other value is "pre
 _DATA_SET_PRESENT = 0x0001
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command set. Elements that a message does not have keep their default.
 
+    A tuple, for the hash: commands are keys of hot caches.
     `message_id` counts in requests but C-CANCEL, `message_id_being_responded_to` in responses and
     C-CANCEL, `status` in responses. `field` is a `CommandField` where the number is known.
     """
