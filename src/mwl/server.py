@@ -47,6 +47,9 @@ _PORT_HINTS: Mapping[int | None, str] = MappingProxyType(
 FILES_WANTED = 4096
 """Descriptors to have room for: connections up to their limit, folders and files."""
 
+LINES_TOGETHER_S = 0.005
+"""Seconds that a line of the log may wait for others: all that a kill without warning can lose."""
+
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
 
@@ -161,7 +164,7 @@ class Server:
         service = self._service()
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
-        telemetry.write_together(loop.call_soon)
+        telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         listening = _listen(config.dicom_host, config.dicom_port)
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

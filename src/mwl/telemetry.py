@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
-from typing import Any, Literal, TextIO
+from types import MappingProxyType, NoneType
+from typing import Any, Literal, NamedTuple, TextIO
 
 import structlog
 
@@ -233,10 +233,44 @@ class _Clock:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{millisecond:03d}Z"
+        return self._stamp + _MILLISECONDS[millisecond]
 
 
-_LABELS: Mapping[str, str] = {level.name: f"{level.name:<7}" for level in Level}
+_MILLISECONDS = tuple(f".{millisecond:03d}Z" for millisecond in range(1000))
+
+
+# How a field of each of the usual types stands in a text line, and what spells its value first.
+_FIELDS: Mapping[type, tuple[str, Callable[[Any], str] | None]] = {
+    str: (" {}=%s", _quote),
+    int: (" {}=%d", None),
+    float: (" {}=%.3f", None),
+    NoneType: ("%.0s", None),
+}
+_OTHER_FIELD = (" {}=%s", _text_of)
+
+
+class _Layout(NamedTuple):
+    """How the lines of one event are put together, for one set of fields and their types.
+
+    Args:
+        template: The line, with a place for the time and one for each value.
+        spelled: Which values are spelled first, and how.
+    """
+
+    template: str
+    spelled: tuple[tuple[int, Callable[[Any], str]], ...]
+
+
+@functools.lru_cache(maxsize=512)
+def _layout(level: str, event: str, names: tuple[str, ...], kinds: tuple[type, ...]) -> _Layout:
+    template = [f"%s {level:<7} {event}"]
+    spelled = []
+    for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        form, spell = _FIELDS.get(kind, _OTHER_FIELD)
+        template.append(form.format(name))
+        if spell is not None:
+            spelled.append((place, spell))
+    return _Layout("".join((*template, "\n")), tuple(spelled))
 
 
 class _TextRenderer:
@@ -246,19 +280,12 @@ class _TextRenderer:
         self._clock = clock
 
     def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
-        parts = [self._clock(), _LABELS[level], fields.pop("event")]
-        # The usual types without a call: one line is written for each query.
-        for name, value in fields.items():
-            kind = type(value)
-            if kind is str:
-                parts.append(f"{name}={_quote(value)}")
-            elif kind is int:
-                parts.append(f"{name}={value}")
-            elif kind is float:
-                parts.append(f"{name}={value:.3f}")
-            elif value is not None:
-                parts.append(f"{name}={_text_of(value)}")
-        return " ".join(parts) + "\n"
+        event = fields.pop("event")
+        values = [*fields.values()]
+        template, spelled = _layout(level, event, tuple(fields), tuple(map(type, values)))
+        for place, spell in spelled:
+            values[place] = spell(values[place])
+        return template % (self._clock(), *values)
 
 
 class _JsonRenderer:

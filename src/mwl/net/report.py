@@ -243,7 +243,7 @@ def query(
         answers=outcome.answers,
         status=f"{outcome.status:04X}",
         comment=outcome.comment or None,
-        offending=_tags(outcome.offending),
+        offending=_tags(outcome.offending) if outcome.offending else None,
         detail=outcome.detail or None,
         excluded_most=None if outcome.exclusion is None else str(outcome.exclusion),
         milliseconds=milliseconds,
@@ -328,8 +328,8 @@ def _text_of(elements: Elements) -> CharacterSet:
         return ENCODINGS["Latin1"]
 
 
-def _tags(tags: tuple[int, ...]) -> str | None:
-    return " ".join(map(_tag, tags)) or None
+def _tags(tags: tuple[int, ...]) -> str:
+    return " ".join(map(_tag, tags))
 
 
 def _tag(tag: int) -> str:
