@@ -10,7 +10,7 @@ What a C-FIND message looks like is in `mwl.wire.dimse`, who may ask in `mwl.acc
 Source: DICOM PS3.4 section K.4.1.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -199,29 +199,28 @@ class Worklist:
 
 def _require_modest(elements: Elements) -> None:
     """Refuse an identifier that would keep the server from others for long."""
-    values = list(_values(elements))
+    values = _values(elements)
+    text = b"".join(values)
     for found, limit, what in (
         (len(values), KEYS_LIMIT, "keys"),
-        (sum(value.count(b"\\") for value in values), VALUES_LIMIT, "values"),
-        (
-            sum(value.count(b"*") + value.count(b"?") for value in values),
-            WILD_CARDS_LIMIT,
-            "wild cards",
-        ),
+        (text.count(b"\\"), VALUES_LIMIT, "values"),
+        (text.count(b"*") + text.count(b"?"), WILD_CARDS_LIMIT, "wild cards"),
     ):
         if found > limit:
             raise RequestRefused(Status.OUT_OF_RESOURCES, f"The query has more than {limit} {what}")
 
 
-def _values(elements: Elements) -> Iterator[bytes]:
+def _values(elements: Elements) -> list[bytes]:
     """Give the value of every key, those in sequences too."""
-    for element in elements.values():
-        if isinstance(element.value, bytes):
-            yield element.value
+    values = []
+    for _, _, value in elements.values():
+        if isinstance(value, bytes):
+            values.append(value)
         else:
-            yield b""
-            for item in element.value:
-                yield from _values(item)
+            values.append(b"")
+            for item in value:
+                values += _values(item)
+    return values
 
 
 def _frame(query: Query, variant: Variant, item: WorklistItem) -> bytes:

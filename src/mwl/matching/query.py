@@ -6,6 +6,7 @@ Source: DICOM PS3.4 K.4.1.3.1 (search), K.4.1.1.3.2 (response identifier).
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
@@ -23,6 +24,10 @@ from mwl.matching.answers import (
 from mwl.matching.criteria import Criterion
 from mwl.matching.policy import Policy
 from mwl.matching.stored import Level, level_of
+
+SELECTIONS_KEPT = 512
+"""Sets of attributes kept with the way to find them: a device asks for another patient each time,
+and always for the same attributes."""
 
 _UNICODE = CharacterSet.of(("ISO_IR 192",))
 _ASCII_TERMS = ("ISO_IR 6",)
@@ -60,6 +65,11 @@ class Explanation:
         return self.excluded.get(criterion, 0)
 
 
+@lru_cache(maxsize=SELECTIONS_KEPT)
+def _selection(paths: tuple[tuple[int, ...], ...], returns: tuple[Return, ...]) -> Selection:
+    return Selection.of((*paths, *paths_of(returns)))
+
+
 class Query:
     """A compiled request identifier; `mwl.matching.compile` makes it.
 
@@ -78,9 +88,9 @@ class Query:
         self.policy = policy
         self._returns = returns
         self._sequences = sequences_of(criteria)
-        looked_at = [path for criterion in criteria for path in criterion.paths()]
-        self._looked_at = Selection.of(looked_at)
-        self._answered = Selection.of([*looked_at, *paths_of(returns), (TIMEZONE_OFFSET_FROM_UTC,)])
+        looked_at = tuple(path for criterion in criteria for path in criterion.paths())
+        self._looked_at = _selection(looked_at, ())
+        self._answered = _selection((*looked_at, (TIMEZONE_OFFSET_FROM_UTC,)), returns)
 
     def leaves(self) -> Iterator[Criterion]:
         """Give the criteria on single attributes, those in sequences too."""
