@@ -366,10 +366,14 @@ class DirectoryStore:
             return
         self._ticket += 1
         for name, hint in hints.items():
-            if is_worklist(name):
-                work = self._waiting.setdefault(name, _Work(self._ticket, hint))
-                if hint is not Hint.TOUCHED:
-                    work.hint = hint
+            if not is_worklist(name):
+                continue
+            work = self._waiting.setdefault(name, _Work(self._ticket, hint))
+            if hint is Hint.LOST or (hint is Hint.APPEARED and work.hint is Hint.FINISHED):
+                self._compare_all(is_deep=False)
+                return
+            if hint is not Hint.TOUCHED:
+                work.hint = hint
 
     def _is_changed(self, name: str) -> bool:
         known = self._known.get(name)
@@ -452,6 +456,8 @@ class DirectoryStore:
         except OSError as error:
             if self._require_folder(error):
                 self._note_failure(name, error, changes)
+                if hint is Hint.FINISHED and isinstance(error, FileNotFoundError):
+                    self._compare_all(is_deep=False)  # as for `Hint.LOST`
             return
         if hint in _END_WILL_BE_TOLD and self._may_be_growing(name, reading):
             self._unfinished[name] = hint

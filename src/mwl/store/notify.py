@@ -53,6 +53,9 @@ class Hint(Enum):
     """Seen in the folder. Whether it is being written is not known and will not be told."""
     FINISHED = "finished"
     """Closed after writing, or renamed to this name."""
+    LOST = "lost"
+    """Closed after writing, and then deleted or renamed. What was written may stand under another
+    name: that of a hard link, of which the kernel tells nothing."""
 
 
 class Trust(Enum):
@@ -112,10 +115,12 @@ class Watch:
                 return Trust.ENDED
             if mask & _OVERFLOW or not name:
                 trust = Trust.INCOMPLETE
+            elif hints.get(name) is Hint.LOST:
+                pass
             elif mask & _FINISHED:
                 hints[name] = Hint.FINISHED
             elif mask & _OTHER_FILE:
-                hints[name] = Hint.APPEARED
+                hints[name] = Hint.LOST if hints.get(name) is Hint.FINISHED else Hint.APPEARED
             else:
                 hints.setdefault(name, Hint.TOUCHED)
         return trust

@@ -321,6 +321,39 @@ def test_a_second_name_in_the_folder_through_which_a_file_is_changed_shows_in_bo
     assert served.look() == {"a.wl": NEW, "b.wl": NEW}
 
 
+@pytest.mark.parametrize("away", ["delete", "rename", "delete while it is being written"])
+def test_a_second_name_that_came_and_went_leaves_the_change_under_the_first(
+    folder: Path, outside: Path, served: Served, away: str
+) -> None:
+    first, second = folder / "a.wl", folder / "b.wl"
+    first.write_bytes(OLD)
+    assert served.look() == {"a.wl": OLD}
+    second.hardlink_to(first)
+    with second.open("wb") as writer:
+        writer.write(NEW)
+        if away == "delete while it is being written":
+            second.unlink()
+            assert served.look() == {"a.wl": OLD}
+    if away == "delete":
+        second.unlink()
+    elif away == "rename":
+        second.rename(outside / "other")
+    assert served.look() == {"a.wl": NEW}
+
+
+def test_a_second_name_that_goes_before_its_change_is_read_leaves_it_under_the_first(
+    folder: Path, served: Served
+) -> None:
+    first, second = folder / "a.wl", folder / "b.wl"
+    first.write_bytes(OLD)
+    assert served.look() == {"a.wl": OLD}
+    second.hardlink_to(first)
+    second.write_bytes(NEW)
+    served.store.notice()
+    second.unlink()
+    assert served.look() == {"a.wl": NEW}
+
+
 def test_a_hard_link_shows_changes_made_under_its_other_name(
     folder: Path, outside: Path, served: Served
 ) -> None:
