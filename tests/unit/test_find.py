@@ -46,6 +46,22 @@ def test_answers_come_by_date_time_accession_number_and_file_name() -> None:
     assert [item.source for item in asked.outcome.matches] == ["c.wl", "d.wl", "b.wl", "a.wl"]
 
 
+@pytest.mark.parametrize("keys", [{}, step(Modality="CT")])
+def test_a_long_answer_is_in_order_and_sorted_with_pauses(
+    monkeypatch: pytest.MonkeyPatch, keys: dict[str, object]
+) -> None:
+    monkeypatch.setattr("mwl.results.SORTED_AT_ONCE", 16)
+    monkeypatch.setattr("mwl.results.MERGED_AT_ONCE", 8)
+    numbers = [f"{number * 77 % 200:03d}" for number in range(200)]
+    site = site_with(*numbers)
+    site.ask({"PatientID": "nobody"})
+    asked = site.ask({"AccessionNumber": "", **keys})
+    assert [item.source for item in asked.outcome.matches] == [
+        f"{number}.wl" for number in sorted(numbers)
+    ]
+    assert asked.pauses >= 200 / 8
+
+
 def test_a_change_between_two_queries_is_seen_by_the_second() -> None:
     site = site_with("1")
     assert site.accessions({}) == ["1"]
