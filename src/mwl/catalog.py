@@ -13,7 +13,7 @@ from mwl import telemetry
 from mwl.index import Index
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Query, doubts
-from mwl.store import Remove, Store, Upsert
+from mwl.store import Store, Upsert
 
 CHANGES_KEPT = 1024
 """How many changes `changes_since` goes back. A reader further behind starts from scratch, which
@@ -76,12 +76,19 @@ class Catalog:
         Raises:
             StoreError: The store cannot be read any more.
         """
+        new: list[WorklistItem] = []
         for change in self._store.read(limit):
-            match change:
-                case Upsert(source, items):
-                    self._replace(source, items)
-                case Remove(source):
-                    self._replace(source, ())
+            added = change.items if isinstance(change, Upsert) else ()
+            removed = self._items.get(change.source, ())
+            if not (removed or added) or (removed and _contents(removed) == _contents(added)):
+                continue
+            if removed:
+                self._take_in(new)  # `removed` may be among them
+                new.clear()
+                self._index.remove(*removed)
+            new += added
+            self._replace(change.source, removed, added)
+        self._take_in(new)
 
     def changes_since(self, version: int) -> list[Difference] | None:
         """Give what happened after a version, oldest first.
@@ -112,16 +119,18 @@ class Catalog:
     def __iter__(self) -> Iterator[WorklistItem]:
         return chain.from_iterable(self._items.values())
 
-    def _replace(self, source: str, added: tuple[WorklistItem, ...]) -> None:
-        removed = self._items.get(source, ())
-        if (not removed and not added) or (removed and _contents(removed) == _contents(added)):
-            return
-        for item in removed:
-            self._index.remove(item)
-        for item in added:
-            self._index.add(item)
+    def _take_in(self, items: list[WorklistItem]) -> None:
+        self._index.add(*items)
+        for item in items:
             for reason in doubts(item, needs_step=self._needs_step):
                 telemetry.emit("file_doubtful", source=item.source, step=item.step, reason=reason)
+
+    def _replace(
+        self,
+        source: str,
+        removed: tuple[WorklistItem, ...],
+        added: tuple[WorklistItem, ...],
+    ) -> None:
         if added:
             self._items[source] = added
         else:

@@ -42,13 +42,16 @@ class _Attribute:
     def __init__(self) -> None:
         self.by_value: dict[str | int | None, Posting] = {}
 
-    def add(self, values: Values, item: WorklistItem) -> None:
-        for value in values:
-            posting = self.by_value.setdefault(value, item)
-            if isinstance(posting, set):
-                posting.add(item)
-            elif posting is not item:
-                self.by_value[value] = {posting, item}
+    def add(self, column: Collection[Values], items: Iterable[WorklistItem]) -> None:
+        """Take in items with the values that each is found by."""
+        by_value = self.by_value
+        for values, item in zip(column, items, strict=True):
+            for value in values:
+                posting = by_value.setdefault(value, item)
+                if isinstance(posting, set):
+                    posting.add(item)
+                elif posting is not item:
+                    by_value[value] = {posting, item}
 
     def remove(self, values: Values, item: WorklistItem) -> None:
         for value in values:
@@ -167,11 +170,12 @@ class _Names(_Attribute):
         super().__init__()
         self._buckets: defaultdict[str, set[str]] = defaultdict(set)
 
-    def add(self, values: Values, item: WorklistItem) -> None:
-        super().add(values, item)
-        for group in values:
+    def add(self, column: Collection[Values], items: Iterable[WorklistItem]) -> None:
+        """Take in items with the names that each is found by."""
+        for group in set(chain.from_iterable(column)).difference(self.by_value):
             if isinstance(group, str):
                 self._buckets[group[:_PREFIX]].add(group)
+        super().add(column, items)
 
     def remove(self, values: Values, item: WorklistItem) -> None:
         super().remove(values, item)
@@ -269,23 +273,25 @@ class Index:
     def __iter__(self) -> Iterator[WorklistItem]:
         return iter(self._items)
 
-    def add(self, item: WorklistItem) -> None:
-        """Take an item in.
+    def add(self, *items: WorklistItem) -> None:
+        """Take items in.
 
-        Cost: O(1), about 4 microseconds.
+        Cost: O(n), about 4 microseconds for one, half of that for each of many.
         """
-        self._items.add(item)
-        for attribute, values in zip(self._attributes.values(), item.indexed, strict=True):
-            attribute.add(values, item)
+        self._items.update(items)
+        columns = zip(*[item.indexed for item in items], strict=True)
+        for attribute, column in zip(self._attributes.values(), columns, strict=bool(items)):
+            attribute.add(column, items)
 
-    def remove(self, item: WorklistItem) -> None:
-        """Take an item out; nothing happens when it is not there.
+    def remove(self, *items: WorklistItem) -> None:
+        """Take items out; nothing happens for those that are not there.
 
-        Cost: as `add`.
+        Cost: O(n), about 4 microseconds for each.
         """
-        self._items.discard(item)
-        for attribute, values in zip(self._attributes.values(), item.indexed, strict=True):
-            attribute.remove(values, item)
+        self._items.difference_update(items)
+        for item in items:
+            for attribute, values in zip(self._attributes.values(), item.indexed, strict=True):
+                attribute.remove(values, item)
 
     def candidates(self, query: Query) -> Collection[WorklistItem]:
         """Give the items that may match: all that do and possibly others.

@@ -18,6 +18,7 @@ from mwl.attributes import (
     SCHEDULED_PROCEDURE_STEP_START_TIME,
 )
 from mwl.dataset import (
+    DEFAULT_REPERTOIRE_VRS,
     EXPLICIT_VR_LITTLE_ENDIAN,
     CharacterSet,
     Element,
@@ -52,6 +53,8 @@ _SELECTED = Selection.of(
 
 _KEPT_STARTS = 8192
 """Start dates and times kept as text: days and minutes are few."""
+
+_ASCII = CharacterSet.of(("ISO_IR 6",))
 
 
 class WorklistItem:
@@ -115,14 +118,12 @@ def items_of(
     text = character_set(elements, default)
     sequence = elements.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
     steps = sequence.value if sequence and isinstance(sequence.value, tuple) else ()
-    if split_steps and len(steps) > 1:
-        parts = [(step, _with_step(elements, step)) for step in steps]
-        encoded_items = _split(encoded)
-    else:
-        parts = [(steps[0] if steps else {}, elements)]
-        encoded_items = [encoded]
+    if not split_steps or len(steps) < 2:
+        order = _order(source, 0, elements, steps[0] if steps else {}, text)
+        return (WorklistItem(source, 0, encoded, text, order, indexed_of(elements, text)),)
     items: list[WorklistItem] = []
-    for number, ((step, selected), part) in enumerate(zip(parts, encoded_items, strict=True)):
+    for number, (step, part) in enumerate(zip(steps, _split(encoded), strict=True)):
+        selected = _with_step(elements, step)
         order = _order(source, number, selected, step, text)
         indexed = indexed_of(selected, text)
         items.append(WorklistItem(source, number, part, text, order, indexed))
@@ -156,9 +157,16 @@ def _order(source: str, number: int, root: Elements, step: Elements, text: Chara
     )
 
 
-@lru_cache(maxsize=_KEPT_STARTS)
 def _start(element: Element | None, text: CharacterSet) -> str:
-    return sys.intern(_first(element, text))
+    if element is None:
+        return ""
+    # The others are so rare that to look up their character set would cost more than it saves.
+    return _start_kept(element) if element.vr in DEFAULT_REPERTOIRE_VRS else _first(element, text)
+
+
+@lru_cache(maxsize=_KEPT_STARTS)
+def _start_kept(element: Element) -> str:
+    return sys.intern(_first(element, _ASCII))
 
 
 def _first(element: Element | None, text: CharacterSet) -> str:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,10 +14,13 @@ from mwl.dataset import (
     CharacterSet,
     Element,
     Elements,
+    Selection,
     character_set,
     decode,
     encode,
     read_file,
+    read_selected,
+    select,
     to_json,
     values,
 )
@@ -159,3 +163,57 @@ def test_any_bytes_are_text_or_an_error(characters: CharacterSet, value: bytes, 
 def test_any_character_set_element_is_a_set_or_an_error(value: bytes) -> None:
     with suppress(DatasetError):
         character_set({0x00080005: Element(0x00080005, "CS", value)}, ENCODINGS["Latin1"])
+
+
+def paths_of(elements: Elements) -> list[tuple[int, ...]]:
+    """Give the paths of all attributes, those in sequences too."""
+    paths: list[tuple[int, ...]] = []
+    for tag, _, value in elements.values():
+        paths.append((tag,))
+        for item in value if isinstance(value, tuple) else ():
+            paths += [(tag, *path) for path in paths_of(item)]
+    return paths
+
+
+def chosen(elements: Elements, paths: set[tuple[int, ...]]) -> Elements:
+    """Take out of a decoded data set what a selection of some paths takes."""
+    found = {}
+    for tag, element in elements.items():
+        inner = {path[1:] for path in paths if path[0] == tag}
+        if not inner and tag != 0x00080005:
+            continue
+        value = element.value
+        if inner and () not in inner and isinstance(value, tuple):
+            value = tuple(chosen(item, inner) for item in value)
+        found[tag] = element._replace(value=value)
+    return found
+
+
+@given(data_sets(), st.data())
+def test_a_selection_is_what_decoding_gives(elements: Elements, draw: st.DataObject) -> None:
+    data = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    paths = paths_of(elements)
+    wanted = draw.draw(st.sets(st.sampled_from(paths)) if paths else st.just(set()))
+    wanted |= draw.draw(st.sets(st.just((0x00404321, 0x00080060))))
+    expected = chosen(decode(data, EXPLICIT_VR_LITTLE_ENDIAN), wanted)
+    assert select(data, Selection.of(wanted)) == expected
+
+
+@given(data_sets(), transfer_syntaxes, st.data())
+def test_a_file_read_for_a_selection_is_the_file_read_as_a_whole(
+    elements: Elements, transfer_syntax: str, draw: st.DataObject
+) -> None:
+    data = bytearray(file_of(elements, transfer_syntax))
+    for _ in range(draw.draw(st.integers(min_value=0, max_value=2))):
+        position = draw.draw(st.integers(min_value=0, max_value=len(data) - 1))
+        data[position] = draw.draw(st.integers(min_value=0, max_value=255))
+    wanted = Selection.of(paths_of(elements)[:3])
+    try:
+        expected = encode(read_file(bytes(data)).values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    except DatasetError:
+        with pytest.raises(DatasetError):
+            read_selected(bytes(data), wanted)
+        return
+    encoded, selected = read_selected(bytes(data), wanted)
+    assert encoded == expected
+    assert selected == select(encoded, wanted)

@@ -20,11 +20,15 @@ def test_candidates_hold_every_match_after_any_changes(
     asked: Values, stored: list[Values], chosen: Any, data: st.DataObject
 ) -> None:
     index = Index()
-    kept = []
-    for number, values in enumerate(stored):
-        for found in items(values, f"{number}.wl", split_steps=chosen.dialect.splits_steps):
-            index.add(found)
-            kept.append(found)
+    kept = [
+        found
+        for number, values in enumerate(stored)
+        for found in items(values, f"{number}.wl", split_steps=chosen.dialect.splits_steps)
+    ]
+    together = data.draw(st.integers(0, len(kept)))
+    index.add(*kept[:together])
+    for found in kept[together:]:
+        index.add(found)
     for _ in range(data.draw(st.integers(0, len(kept)))):
         index.remove(kept.pop(data.draw(st.integers(0, len(kept) - 1))))
     compiled = query(asked, chosen)

@@ -12,19 +12,51 @@ from hypothesis import strategies as st
 
 from mwl.dataset import (
     TRANSFER_SYNTAXES,
+    CharacterSet,
     Element,
     Elements,
     decode,
+    values,
     vr_of,
 )
-from mwl.errors import RequestRefused
+from mwl.errors import DatasetError, RequestRefused
 from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
+from mwl.matching.stored import stored_values
+from mwl.matching.values import normals
 from support import oracle
 from support.items import elements, item, items_of_elements, policy, query, step
 from support.queries import DATE_KEYS, DATES, TIME_KEYS, TIMES, identifiers, worklists
 
 Values = Mapping[str, Any]
+
+
+PADDED = st.builds(
+    lambda text, padding: text + padding,
+    st.text(alphabet="aZ0._-\\~^ \x1b(J\xfc", max_size=6).map(lambda text: text.encode("latin-1")),
+    st.sampled_from([b"", b" ", b"\0", b"  \0"]),
+)
+SETS = st.sampled_from([("ISO_IR 100",), ("ISO_IR 13",), ("ISO 2022 IR 6", "ISO 2022 IR 87")])
+
+
+@given(
+    PADDED,
+    SETS,
+    st.sampled_from(["LO", "SH", "UI", "UN", "PN", "LT", "CS"]),
+    st.sampled_from(["LO", "SH", "UI", "PN", "LT", "CS"]),
+)
+@example(b"A~1", ("ISO_IR 13",), "LO", "LO")
+def test_a_stored_value_is_its_text_in_normal_form(
+    value: bytes, terms: tuple[str, ...], stored_vr: str, vr: str
+) -> None:
+    characters = CharacterSet.of(terms)
+    element = Element(0x00100020, vr if stored_vr == "UN" else stored_vr, value)
+    try:
+        expected = normals(vr, values(element, characters), folds_names=True)
+    except DatasetError:
+        expected = ()
+    stored = element._replace(vr=stored_vr)
+    assert stored_values(stored, vr, characters, folds_names=True) == expected
 
 
 def understood_or_refused(keys: Elements, chosen: Policy) -> Query | RequestRefused:

@@ -22,10 +22,10 @@ def catalog(store: MemoryStore) -> Catalog:
     return Catalog(store)
 
 
-def refresh(catalog: Catalog) -> None:
+def refresh(catalog: Catalog, limit: int = 1) -> None:
     ticket = catalog.notice()
     while not catalog.is_current(ticket):
-        catalog.read(1)
+        catalog.read(limit)
 
 
 def items(source: str, *texts: bytes) -> tuple[WorklistItem, ...]:
@@ -62,12 +62,17 @@ def test_a_source_is_replaced_as_a_whole(store: MemoryStore, catalog: Catalog) -
     assert len(catalog) == 0
 
 
-def test_the_index_holds_what_the_catalog_holds(store: MemoryStore, catalog: Catalog) -> None:
+@pytest.mark.parametrize("limit", [1, 100])
+def test_the_index_holds_what_the_catalog_holds(
+    store: MemoryStore, catalog: Catalog, limit: int
+) -> None:
     store.put("a.wl", items("a.wl", b"1", b"2"))
     store.put("b.wl", items("b.wl", b"3"))
     store.put("a.wl", items("a.wl", b"4"))
+    store.put("c.wl", items("c.wl", b"5"))
     store.remove("b.wl")
-    refresh(catalog)
+    refresh(catalog, limit)
+    assert contents(list(catalog)) == [b"4", b"5"]
     assert set(catalog._index) == set(catalog)
     assert len(catalog._index) == len(catalog)
 

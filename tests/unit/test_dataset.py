@@ -21,6 +21,7 @@ from mwl.dataset import (
     DictionaryEntry,
     Element,
     Elements,
+    Selection,
     character_set,
     decode,
     encode,
@@ -28,6 +29,8 @@ from mwl.dataset import (
     keyword_of,
     name_of,
     read_file,
+    read_selected,
+    select,
     tag_of,
     to_json,
     values,
@@ -415,6 +418,76 @@ def test_a_deflated_file_may_begin_like_meta_information() -> None:
     compressed = b"\x02\x00" + stored + b"\x03\x00"
     data = part_10(compressed, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
     assert read_file(data) == WORKLIST
+
+
+NAME = explicit(0x00100010, "PN", b"BACH")
+SEX = explicit(0x00100040, "CS", b"M ")
+CODE = explicit(0x00080100, "SH", b"C1")
+CODES = 0x00321064
+
+
+def sequence(*items: bytes, tag: int = CODES) -> bytes:
+    wrapped = b"".join(implicit(ITEM, item) for item in items)
+    return explicit(tag, "SQ", wrapped)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        NAME + SEX + sequence(CODE, CODE),
+        SEX + NAME,
+        explicit(0x00100000, "UL", b"\x0c\0\0\0") + NAME,
+        NAME + explicit(0xFFFCFFFC, "OB", b"\0\0"),
+        explicit(0x00100010, "PN", b"ODD") + SEX,
+        explicit(0x00104000, "UT", b"odd"),
+        explicit(0x00100010, "UN", b"BACH"),
+        explicit(0x00091010, "UN", b"1234"),
+        explicit(CODES, "UN", implicit(ITEM, implicit(0x00080100, b"C1"))),
+        sequence(CODE).replace(b"SQ\0\0", b"SQ\1\0"),
+        explicit(CODES, "SQ", implicit(ITEM, CODE, length=UNDEFINED) + implicit(ITEM_END, b"")),
+        explicit(CODES, "SQ", implicit(ITEM, CODE) + implicit(SEQUENCE_END, b""), length=UNDEFINED),
+        sequence(sequence(SEX + NAME)),
+        sequence(),
+        sequence(b""),
+        sequence(CODE) + sequence(CODE + explicit(0x00080104, "LO", b"x" * 300), tag=CODES + 4),
+    ],
+)
+@pytest.mark.parametrize("wanted", [(), (CODES,), (CODES, 0x00080100), (0x00100010,)])
+def test_a_file_is_kept_as_its_elements_are_encoded(data: bytes, wanted: tuple[int, ...]) -> None:
+    elements = read_file(part_10(data))
+    selection = Selection.of([wanted] if wanted else [])
+    encoded, selected = read_selected(part_10(data), selection)
+    assert encoded == encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    assert selected == select(encoded, selection)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        NAME + NAME,
+        NAME[:-1],
+        NAME + sequence(CODE)[:-1],
+        NAME + sequence(CODE)[:10],
+        NAME + sequence(CODE[:-2]),
+        sequence(CODE + CODE),
+        sequence(CODE, CODE[:6]),
+        explicit(CODES, "SQ", b"1234567890"),
+    ],
+)
+def test_a_damaged_file_is_refused_whatever_is_wanted_of_it(data: bytes) -> None:
+    for wanted in ((0x00100010,), (CODES,), (CODES, 0x00080100)):
+        with pytest.raises(DatasetError):
+            read_selected(part_10(data), Selection.of([wanted]))
+
+
+def test_sequences_may_not_be_nested_without_end() -> None:
+    data = NAME
+    for _ in range(NESTING_LIMIT):
+        data = sequence(data)
+    encoded, _ = read_selected(part_10(data), Selection.of([(CODES,)]))
+    assert encoded == data
+    with pytest.raises(DatasetError, match="nested deeper"):
+        read_selected(part_10(sequence(data)), Selection.of([]))
 
 
 def test_an_unsupported_transfer_syntax_of_a_file_is_named() -> None:

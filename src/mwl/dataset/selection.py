@@ -7,7 +7,8 @@ them. `select` relies on it: it steps from header to header and decodes what is 
 Source: DICOM PS3.5 section 7.1.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import NamedTuple, Self
 
 from mwl.dataset.dictionary import LONG_LENGTH_VRS, TEXT_VRS, vr_of
@@ -30,22 +31,39 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 
 _ITEM = b"\xfe\xff\x00\xe0"
 
-_FOREIGN: Header = (-1, "", 0)
+_KEPT_SEQUENCES = 2048
+"""Values of sequences known to be sound: the codes of procedures come again and again."""
+
+_LONGEST_KEPT_SEQUENCE = 256
+"""Bytes of such a value; a code has about 100."""
+
+_Step = tuple[int, int, str | None]
+"""Tag, bytes to the next element, and VR; 0 bytes when the length is long, and no VR when the
+length is short and the value is not wanted."""
+
+_FOREIGN: _Step = (-1, 0, None)
 """Stands for a header that `encode` does not write."""
 
 
 def _look(start: bytes) -> Header:
+    """Say what the first eight bytes of an element mean; 0 bytes when the length is long."""
     try:
         tag, vr, size = look_explicit(start, "<")
     except DatasetError:
-        return _FOREIGN
+        return -1, "", 0
     has_even_length = size > 0 and not size & 1
     has_long_length = vr in LONG_LENGTH_VRS and start[6:] == b"\0\0" and not is_skipped(tag)
-    return (tag, vr, size) if has_even_length or has_long_length else _FOREIGN
+    return (tag, vr, size) if has_even_length or has_long_length else (-1, "", 0)
 
 
 _headers = Table(_look)
-"""What the first eight bytes of an element say; 0 bytes to the next when the length is long."""
+
+
+def _look_for(start: bytes, wanted: Collection[int]) -> _Step:
+    tag, vr, size = _look(start)
+    if tag < 0:
+        return _FOREIGN
+    return tag, size, None if size and tag not in wanted else vr
 
 
 class Selection(NamedTuple):
@@ -54,10 +72,12 @@ class Selection(NamedTuple):
     Args:
         wanted: By tag; of a sequence what is wanted of its items, None for all of it.
         last: The highest tag.
+        steps: What the first eight bytes of an element say, and whether it is wanted.
     """
 
     wanted: "Mapping[int, Selection | None]"
     last: int
+    steps: Table[bytes, _Step]
 
     @classmethod
     def of(cls, paths: Iterable[tuple[int, ...]]) -> Self:
@@ -69,10 +89,10 @@ class Selection(NamedTuple):
         for tag, *rest in paths:
             inner.setdefault(tag, []).append(tuple(rest))
         wanted = {tag: cls.of(rests) if all(rests) else None for tag, rests in inner.items()}
-        return cls(wanted, max(wanted))
+        return cls(wanted, max(wanted), Table(partial(_look_for, wanted=wanted)))
 
 
-_NOTHING = Selection({}, 0)
+_NOTHING = Selection({}, 0, Table(partial(_look_for, wanted=())))
 """For sequences that are stepped through to see whether they are sound."""
 
 
@@ -108,42 +128,74 @@ def _select_checked(
     Returns:
         None when it is not what `encode` makes of what `decode` reads from it.
     """
-    headers = _headers
-    wanted = selection.wanted
+    steps = selection.steps
     new = tuple.__new__  # see `mwl.dataset.elements`
     elements: Elements = {}
     highest = 0
     while position < end:
-        tag, vr, size = headers[data[position : position + 8]]
+        tag, size, vr = steps[data[position : position + 8]]
         if tag <= highest:
             return None
         highest = tag
-        if size:
-            stop = position + size
-            if tag in wanted:
-                elements[tag] = new(Element, (tag, vr, data[position + 8 : stop]))
+        if vr is None:
+            position += size
+        elif size:
+            start, position = position + 8, position + size
+            elements[tag] = new(Element, (tag, vr, data[start:position]))
         else:
-            start = position + 12
-            length = int.from_bytes(data[position + 8 : start], "little")
-            stop = start + length
-            if length & 1 or stop > end or _gets_other_vr(tag, vr):
-                return None
-            inner = wanted.get(tag)
-            if vr == "SQ":
-                items = _select_items_checked(data, inner or _NOTHING, start, stop, depth)
-                if items is None:
-                    return None
-                if inner is not None:
-                    elements[tag] = Element(tag, vr, items)
-            if tag in wanted and tag not in elements:
-                elements |= decode(data[position:stop], EXPLICIT_VR_LITTLE_ENDIAN)
-        position = stop
+            position = _step_checked(data, selection, (tag, vr), position, end, depth, elements)
     return elements if position == end else None
 
 
-def _gets_other_vr(tag: int, vr: str) -> bool:
+def _step_checked(
+    data: bytes,
+    selection: Selection,
+    header: tuple[int, str],
+    position: int,
+    end: int,
+    depth: int,
+    elements: Elements,
+) -> int:
+    """Step over an element with a long length, and take it out when it is wanted.
+
+    Returns:
+        The offset behind it; one behind `end` when `encode` would write it otherwise.
+    """
+    tag, vr = header
+    start = position + 12
+    length = int.from_bytes(data[position + 8 : start], "little")
+    stop = start + length
+    if length & 1 or stop > end or (vr == "UN" and _gets_other_vr(tag)):
+        return end + 1
+    inner = selection.wanted.get(tag)
+    if vr == "SQ" and inner is not None:
+        items = _select_items_checked(data, inner, start, stop, depth)
+        if items is None:
+            return end + 1
+        elements[tag] = Element(tag, vr, items)
+        return stop
+    if vr == "SQ" and not _is_normal_sequence(data[start:stop], depth):
+        return end + 1
+    if tag in selection.wanted:
+        elements |= decode(data[position:stop], EXPLICIT_VR_LITTLE_ENDIAN)
+    return stop
+
+
+def _gets_other_vr(tag: int) -> bool:
     # `decode` gives UN the VR of the dictionary where that is safe: PS3.5 6.2.2.
-    return vr == "UN" and (vr_of(tag) == "SQ" or vr_of(tag) in TEXT_VRS)
+    return vr_of(tag) == "SQ" or vr_of(tag) in TEXT_VRS
+
+
+def _is_normal_sequence(value: bytes, depth: int) -> bool:
+    # UN depends on the dictionary, which can be extended, so nothing is remembered of it.
+    if len(value) <= _LONGEST_KEPT_SEQUENCE and b"UN" not in value:
+        return _is_normal_short_sequence(value, depth)
+    return _select_items_checked(value, _NOTHING, 0, len(value), depth) is not None
+
+
+@lru_cache(maxsize=_KEPT_SEQUENCES)
+def _is_normal_short_sequence(value: bytes, depth: int) -> bool:
+    return _select_items_checked(value, _NOTHING, 0, len(value), depth) is not None
 
 
 def _select_items_checked(
@@ -181,7 +233,7 @@ def select(data: bytes, selection: Selection) -> Elements:
 
 def _select(data: bytes, selection: Selection, position: int, end: int) -> Elements:
     headers = _headers
-    wanted, last = selection
+    wanted, last, _ = selection
     new = tuple.__new__
     elements: Elements = {}
     while position < end:

@@ -6,6 +6,7 @@ when an item is made; so both compare the same values.
 Source: DICOM PS3.4 C.2.2.2, PS3.5 7.5.3.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
@@ -42,6 +43,13 @@ _REPEATED_VRS = DEFAULT_REPERTOIRE_VRS - {"UI"}
 
 _LONGEST_CACHED_VALUE = 64
 """Bytes of a stored value that is worth keeping: the longest of the usual VRs."""
+
+_TRIMMED_VRS = frozenset({"LO", "SH", "UI"})
+"""Other VRs of which a value in normal form is the text without spaces and NUL around it."""
+
+_PLAIN = re.compile(rb"([0-9A-Za-z._-]+)[ \0]*")
+"""A single value of characters that stand for themselves in all character sets, which is what
+nearly all identifiers are. Without its padding it is its own normal form."""
 
 _ASCII = CharacterSet.of(("ISO_IR 6",))
 
@@ -94,6 +102,8 @@ def stored_values(
         return ()
     if stored_vr in _REPEATED_VRS and len(value) <= _LONGEST_CACHED_VALUE:
         return _normals_cached(element, vr)
+    if stored_vr in _TRIMMED_VRS and vr in _TRIMMED_VRS and (plain := _PLAIN.fullmatch(value)):
+        return (plain[1].decode("ascii"),)
     return _normals(element, vr, characters, folds_names)
 
 
@@ -135,14 +145,13 @@ def indexed_values(elements: Elements, text: CharacterSet) -> Indexed:
     """
     level = Level(elements, text)
     steps = list(level.items(SCHEDULED_PROCEDURE_STEP_SEQUENCE))
+    if len(steps) == 1:
+        holders = (level, steps[0])
+        return tuple([values_in(tag, holders[in_step]) for in_step, tag, values_in in _GETTERS])
     found: list[Values] = []
-    for path in INDEXED:
-        tag = path[-1]
-        values_in = _VALUES_IN.get(tag, _texts)
-        if len(path) == 1:
+    for in_step, tag, values_in in _GETTERS:
+        if not in_step:
             found.append(values_in(tag, level))
-        elif len(steps) == 1:
-            found.append(values_in(tag, steps[0]))
         elif SCHEDULED_PROCEDURE_STEP_SEQUENCE in elements:
             in_steps = chain.from_iterable(values_in(tag, step) for step in steps)
             found.append(tuple(dict.fromkeys(in_steps)))
@@ -172,6 +181,9 @@ def _exact_days(days: tuple[Interval, ...]) -> Values:
 
 def _name_groups(tag: int, level: Level) -> Values:
     names = _texts(tag, level)
+    if len(names) == 1 and len(names[0]) == 1:
+        only: Values = names[0]
+        return only
     return tuple(dict.fromkeys(filter(None, chain.from_iterable(names))))
 
 
@@ -181,3 +193,6 @@ _VALUES_IN: Mapping[int, Callable[[int, Level], Values]] = {
 }
 """Attributes that are not just text: items are found by day, and by component group of a name,
 case and accents apart."""
+
+_GETTERS = [(len(path) > 1, path[-1], _VALUES_IN.get(path[-1], _texts)) for path in INDEXED]
+"""For each indexed attribute: whether the step holds it, its tag, and what gives its values."""

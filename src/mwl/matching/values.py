@@ -90,7 +90,11 @@ def name_group(text: str) -> str:
 
 def exact_name(text: str) -> tuple[str, ...] | None:
     """Give the component groups of a person name, case and accents kept."""
-    groups = [name_group(group) for group in _composed(text).split("=")]
+    composed = _composed(text)
+    if "=" not in composed:
+        group = name_group(composed)
+        return (group,) if group else None
+    groups = [name_group(group) for group in composed.split("=")]
     while groups and not groups[-1]:
         groups.pop()
     return tuple(groups) or None

@@ -7,22 +7,19 @@ The order of calls is `notice`, then `read` until `is_current` says that the tic
 has been worked off. Between two calls of `read` the caller may do something else.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mwl.item import WorklistItem
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(NamedTuple):
     """A source now holds these items, whatever it held before."""
 
     source: str
     items: tuple[WorklistItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(NamedTuple):
     """A source no longer holds any item."""
 
     source: str

@@ -13,7 +13,6 @@ import re
 import signal
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +25,8 @@ _SET_SIGNAL: int | None = getattr(fcntl, "F_SETSIG", None)
 _status_at = os.stat
 """Not `Path.stat`: paths are looked at thousands of times a second, and making a Path of a name
 costs more than the system call."""
+
+_new = tuple.__new__
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -53,11 +54,10 @@ class Signature(NamedTuple):
         return max(self.modified_ns, self.changed_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One file as it was read.
 
-    Attributes:
+    Args:
         signature: Taken from the open file, before its bytes were read.
         data: The bytes, or a sentence that says why they were not read.
         is_proven: A lease showed that nobody had the file open for writing.
@@ -72,7 +72,8 @@ class Reading:
 
 def signature_of(status: os.stat_result) -> Signature:
     """Take the signature out of a stat result."""
-    return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    # `Signature(...)` costs three times as much.
+    return _new(Signature, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
 def identity_of(path: str) -> tuple[int, int]:
@@ -121,15 +122,15 @@ def read_whole(path: str, limit: int, is_trusted: Callable[[int, str], bool]) ->
     """
     descriptor, is_symlink = _open(path)
     try:
-        device = os.fstat(descriptor).st_dev
-        is_proven = is_trusted(device, path) and _take_lease(descriptor)
         try:
-            return _read(descriptor, limit, is_proven=is_proven, is_symlink=is_symlink)
-        finally:
-            if is_proven and _SET_LEASE is not None:
-                fcntl.fcntl(descriptor, _SET_LEASE, fcntl.F_UNLCK)
+            is_leased = _take_lease(descriptor)
+        except BlockingIOError:
+            if is_trusted(os.fstat(descriptor).st_dev, path):
+                raise
+            is_leased = False
+        return _read(descriptor, path, limit, is_trusted if is_leased else None, is_symlink)
     finally:
-        os.close(descriptor)
+        os.close(descriptor)  # and the lease with it
 
 
 def _open(path: str) -> tuple[int, bool]:
@@ -168,8 +169,15 @@ def _take_lease(descriptor: int) -> bool:
     return True
 
 
-def _read(descriptor: int, limit: int, *, is_proven: bool, is_symlink: bool) -> Reading:
+def _read(
+    descriptor: int,
+    path: str,
+    limit: int,
+    is_trusted: Callable[[int, str], bool] | None,
+    is_symlink: bool,
+) -> Reading:
     status = os.fstat(descriptor)
+    is_proven = is_trusted is not None and is_trusted(status.st_dev, path)
     signature = signature_of(status)
     data: bytes | str
     if not stat.S_ISREG(status.st_mode):

@@ -220,6 +220,26 @@ def test_without_leases_a_file_that_becomes_readable_is_served_at_once(open_fold
     served.store.close()
 
 
+def test_a_file_counts_as_settled_by_the_time_before_it_was_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.wl"
+    path.write_bytes(OLD)
+    clock_ns = path.stat().st_ctime_ns
+    read = filesystem._read_bytes
+
+    def slowly(descriptor: int, size: int) -> bytes:
+        nonlocal clock_ns
+        clock_ns += directory.COARSE_GRANULARITY_NS
+        return read(descriptor, size)
+
+    monkeypatch.setattr(filesystem, "_read_bytes", slowly)
+    store = DirectoryStore(folder, parse, watch="scan", now_ns=lambda: clock_ns)
+    Served(store).look()
+    # What was written while it was read would have the time stamp that is known of it.
+    assert not store._known["a.wl"].is_settled
+
+
 @pytest.mark.usefixtures("no_leases")
 def test_without_leases_a_scan_takes_a_young_fragment_for_unfinished(
     folder: Path, events: Events
