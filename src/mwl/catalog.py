@@ -19,6 +19,9 @@ CHANGES_KEPT = 1024
 """How many changes `changes_since` goes back. A reader further behind starts from scratch, which
 costs it about as much as working off this many."""
 
+RECHECK_SLICE = 64
+"""Files looked at again before they are remembered, at a time: about 4 ms."""
+
 Difference = tuple[tuple[WorklistItem, ...], tuple[WorklistItem, ...]]
 """Items removed and items added by one change."""
 
@@ -108,6 +111,20 @@ class Catalog:
     def excluded(self, criterion: Criterion) -> int | None:
         """Give how many items a criterion excludes; None when the index cannot tell."""
         return self._index.excluded(criterion)
+
+    def remember(self) -> Iterator[None]:
+        """Keep the items for the next start, where that helps; a slice of work at each step.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ticket = self._store.recheck()
+        if ticket is None:
+            return
+        while not self.is_current(ticket):
+            self.read(RECHECK_SLICE)
+            yield
+        yield from self._store.remember(self._items)
 
     def close(self) -> None:
         """Release what the store holds."""

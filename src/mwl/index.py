@@ -48,9 +48,11 @@ class _Attribute:
         for values, item in zip(column, items, strict=True):
             for value in values:
                 posting = by_value.setdefault(value, item)
+                if posting is item:
+                    continue
                 if isinstance(posting, set):
                     posting.add(item)
-                elif posting is not item:
+                else:
                     by_value[value] = {posting, item}
 
     def remove(self, values: Values, item: WorklistItem) -> None:

@@ -10,7 +10,9 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +36,7 @@ from mwl.matching.stored import indexed_values
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, Service
 from mwl.store.directory import DirectoryStore, subfolder
+from mwl.store.snapshot import Snapshot
 from mwl.wire import negotiation
 from mwl.wire.association import Limits
 
@@ -92,10 +95,28 @@ class Worklists:
         return self._of_folder[folder]
 
     def _new(self, folder: Path) -> Worklist:
-        store = DirectoryStore(folder, self._parser(), watch=self._config.worklists.watch)
+        store = DirectoryStore(
+            folder,
+            self._parser(),
+            watch=self._config.worklists.watch,
+            snapshot=self._snapshot(folder),
+        )
         dialect = DIALECTS[self._config.worklists.compatibility]
         catalog = Catalog(store, needs_step=not dialect.skips_missing_sequences)
         return Worklist(catalog, self._rules())
+
+    def _snapshot(self, folder: Path) -> Snapshot | None:
+        config = self._config
+        cache = cache_folder(config.worklists.snapshot, os.environ)
+        if cache is None:
+            return None
+        return Snapshot(
+            cache,
+            str(folder.absolute()),
+            # All that `_parser` gives to the items, and the dictionary.
+            (config.worklists.compatibility, config.default_encoding, repr(config.dictionary)),
+            ENCODINGS[config.default_encoding],
+        )
 
     def _parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
         dialect = DIALECTS[self._config.worklists.compatibility]
@@ -119,9 +140,25 @@ class Worklists:
         )
 
     def close(self) -> None:
-        """Stop watching the folders."""
+        """Remember the folders for the next start and stop watching them."""
         for worklist in self._of_folder.values():
+            with suppress(StoreError):
+                deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
+
+
+def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:
+    """Give the folder that `Worklists.Snapshot` names, None for none."""
+    if setting == "off":
+        return None
+    if setting != "auto":
+        return Path(setting)
+    if given := environment.get("CACHE_DIRECTORY"):
+        return Path(given.partition(":")[0])  # systemd.exec(5): several are possible
+    if given := environment.get("XDG_CACHE_HOME"):
+        return Path(given) / "mwl"
+    home = environment.get("HOME")
+    return Path(home) / ".cache" / "mwl" if home else None
 
 
 def _is_folder(path: Path) -> bool:
@@ -286,12 +323,9 @@ def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[]
     Returns:
         What ends it before its time.
     """
-    steps = worklist.see_every_change()
+    steps = _load(worklist)
 
     def step() -> None:
-        # Items make no cycles, but the search for some takes long among 100,000 of them, while
-        # nobody is answered: leave out what is there now.
-        gc.freeze()
         try:
             next(steps)
         except (StopIteration, StoreError):
@@ -300,6 +334,15 @@ def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[]
 
     step()
     return steps.close
+
+
+def _load(worklist: Worklist) -> Generator[None, None, None]:
+    for _ in worklist.see_every_change():
+        # Items make no cycles, but the search for some takes long among 100,000 of them, while
+        # nobody is answered: leave out what is there now.
+        gc.freeze()
+        yield
+    yield from worklist.catalog.remember()
 
 
 def _nothing() -> None:

@@ -126,6 +126,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "folder_loaded": Event(
             Level.INFO, "The whole worklist folder was read: files, items, files skipped."
         ),
+        "snapshot_failed": Event(
+            Level.WARNING,
+            "What was read cannot be kept for the next start (`Worklists.Snapshot`): with many "
+            "files it takes longer.",
+        ),
         "watch_fallback": Event(
             Level.WARNING,
             "Changes of the folder cannot be notified: it is scanned for each query instead.",

@@ -17,13 +17,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from mwl.catalog import Catalog
+from mwl.dataset import ENCODINGS
 from mwl.errors import StoreError
 from mwl.store.directory import DirectoryStore, WatchMode, is_worklist
 from mwl.store.notify import Hint, Trust, Watch
-from support.folder import bytes_of, content, parse
+from mwl.store.snapshot import Snapshot
+from support.folder import bytes_of, content, parse, remember, settle
 
 if TYPE_CHECKING:
     from mwl.item import WorklistItem
+
+ASCII = ENCODINGS["Ascii"]
 
 names = st.sampled_from(["a.wl", "b.WL", "c.wl", "d.txt"])
 pool = st.sampled_from(["p", "q"])
@@ -50,11 +54,15 @@ class FolderMachine(RuleBasedStateMachine):
         self.pool = self.base / "pool"
         self.pool.mkdir()
         self.writers: list[IO[bytes]] = []
-        self.store = DirectoryStore(self.folder, parse, watch=self.mode)
+        self.aside = 0
+        self.start()
+
+    def start(self) -> None:
+        snapshot = Snapshot(self.base / "cache", str(self.folder), (), ASCII, least_files=1)
+        self.store = DirectoryStore(self.folder, parse, watch=self.mode, snapshot=snapshot)
         self.catalog = Catalog(self.store)
         self.replica: dict[int, WorklistItem] = {}
         self.replica_version = 0
-        self.aside = 0
 
     def teardown(self) -> None:
         for writer in self.writers:
@@ -180,6 +188,17 @@ class FolderMachine(RuleBasedStateMachine):
     def read_a_little(self, limit: int) -> None:
         self.catalog.notice()
         self.catalog.read(limit)
+
+    @rule()
+    def let_the_files_settle(self) -> None:
+        settle(self.folder, self.pool)
+
+    @precondition(lambda self: not self.writers)
+    @rule()
+    def restart(self) -> None:
+        remember(self.catalog)
+        self.catalog.close()
+        self.start()
 
     # What must hold
 

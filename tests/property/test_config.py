@@ -81,6 +81,7 @@ def _valid(option: Any) -> st.SearchStrategy[object]:
         "text": st.text(max_size=8).filter(lambda text: "$" not in text),
         "AE title": st.text("ABCxyz019_-.", min_size=1, max_size=16),
         "path": st.text("abc/.", min_size=1, max_size=8),
+        "cache": st.sampled_from(["off", "auto", "folder", "/a/b"]),
         "modalities": st.dictionaries(
             st.text("abc", max_size=3),
             st.tuples(st.text("AB", min_size=1, max_size=3), st.just("10.0.0.7"), st.just(104)),

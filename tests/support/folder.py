@@ -1,17 +1,20 @@
 """A folder under test: what is in it, and what a store says is in it."""
 
 import os
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
+from mwl.catalog import Catalog
 from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN, Element, encode
 from mwl.errors import DatasetError
 from mwl.item import WorklistItem
 from mwl.matching.stored import indexed_values
 from mwl.store import Remove, Store, Upsert
-from mwl.store.directory import WatchMode
+from mwl.store.directory import LOCAL_GRANULARITY_NS, WatchMode
 
 MODES: list[WatchMode] = [mode for mode in get_args(WatchMode) if mode != "auto"]
 """The ways of finding changes."""
@@ -78,6 +81,22 @@ class Served:
         while not self.store.is_current(ticket):
             self.read(limit)
         return self.files
+
+
+def settle(*folders: Path) -> None:
+    """Wait until no file is so young that its time stamps might not show a change."""
+    stamps = [
+        max(status.st_mtime_ns, status.st_ctime_ns)
+        for folder in folders
+        for status in map(os.lstat, folder.iterdir())
+    ]
+    while stamps and time.time_ns() <= max(stamps) + LOCAL_GRANULARITY_NS:
+        pass
+
+
+def remember(catalog: Catalog) -> None:
+    """Write the snapshot to the end."""
+    deque(catalog.remember(), maxlen=0)
 
 
 def named(events: Events, name: str) -> list[dict[str, object]]:

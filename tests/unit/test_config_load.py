@@ -81,6 +81,7 @@ def test_without_a_file_every_option_has_orthancs_default() -> None:
         compatibility="standard",
         folder_per_called_ae_title=False,
         watch="auto",
+        snapshot="auto",
     )
 
 
@@ -139,6 +140,7 @@ def test_values_of_every_kind_are_read(tmp_path: Path) -> None:
         compatibility="orthanc",
         folder_per_called_ae_title=True,
         watch="scan",
+        snapshot="auto",
     )
 
 

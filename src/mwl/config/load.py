@@ -33,6 +33,7 @@ class WorklistsConfig:
     compatibility: Literal["standard", "orthanc"]
     folder_per_called_ae_title: bool
     watch: Literal["auto", "inotify", "scan"]
+    snapshot: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,10 @@ def _path(value: object, option: Option, folder: Path) -> Path:
     return folder / value
 
 
+def _cache(value: object, option: Option, folder: Path) -> str:
+    return str(value) if value in ("auto", "off") else str(_path(value, option, folder))
+
+
 def _modalities(value: object, option: Option, folder: Path) -> tuple[Modality, ...]:
     del folder
     if not isinstance(value, dict):
@@ -205,6 +209,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "AE title": Kind("1 to 16 ASCII characters, no backslash, not only spaces", _ae_title),
         "choice": Kind("one of a few values", _choice),
         "path": Kind("the path of a folder", _path, str),
+        "cache": Kind('the path of a folder, "auto" or "off"', _cache),
         "modalities": Kind(
             'an object: {"name": ["AE TITLE", "host", 104]} or '
             '{"name": {"AET": "AE TITLE", "Host": "host", "Port": 104}}',
@@ -465,6 +470,17 @@ OPTIONS: tuple[Option, ...] = (
         from_orthanc=False,
         help="How changes of the folder are noticed: by notification of the kernel, by looking "
         "at the folder before each answer (network file systems), or whichever can be trusted.",
+    ),
+    Option(
+        name="Worklists.Snapshot",
+        field="snapshot",
+        kind="cache",
+        default="auto",
+        from_orthanc=False,
+        help="Folder that keeps what was read of 1,000 files and more, so that the next start "
+        "reads only those that changed. It holds patient data: only the server's user can read it. "
+        'With "auto" it is $CACHE_DIRECTORY (systemd), else $XDG_CACHE_HOME/mwl, else '
+        '~/.cache/mwl; "off" keeps nothing.',
     ),
 )
 """All options, in the order in which a configuration file should have them."""

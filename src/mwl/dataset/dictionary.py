@@ -8,6 +8,7 @@ Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representatio
 
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib.metadata import version
 from typing import NamedTuple
 
 from pydicom import datadict
@@ -64,6 +65,11 @@ _CHOICES = {
     "US or SS or OW": "OW",
     "OB or OW": "OW",
 }
+
+
+def dictionary_version() -> str:
+    """Say which registry it is: what was decoded by another may have other VRs."""
+    return version("pydicom")
 
 
 class DictionaryEntry(NamedTuple):

@@ -7,6 +7,7 @@ The order of calls is `notice`, then `read` until `is_current` says that the tic
 has been worked off. Between two calls of `read` the caller may do something else.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from mwl.item import WorklistItem
@@ -26,6 +27,9 @@ class Remove(NamedTuple):
 
 
 Change = Upsert | Remove
+
+Sources = Mapping[str, tuple[WorklistItem, ...]]
+"""The items of each source."""
 
 
 class Store(Protocol):
@@ -58,6 +62,25 @@ class Store(Protocol):
 
     def is_current(self, ticket: int) -> bool:
         """Tell whether all work noted up to this ticket has been read."""
+        ...
+
+    def recheck(self) -> int | None:
+        """Note, as `notice` does, and what was read too early to be remembered as well.
+
+        Returns:
+            A ticket for `is_current`; None when there is nothing to remember.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ...
+
+    def remember(self, sources: Sources) -> Iterator[None]:
+        """Keep what was read for the next start, where that helps; a slice of work at each step.
+
+        Args:
+            sources: What the changes that `read` gave have led to. May change between two steps.
+        """
         ...
 
     def close(self) -> None:

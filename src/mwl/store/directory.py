@@ -23,7 +23,7 @@ from typing import Literal
 from mwl import telemetry
 from mwl.errors import DatasetError, StoreError
 from mwl.item import WorklistItem
-from mwl.store import Change, Remove, Upsert
+from mwl.store import Change, Remove, Sources, Upsert
 from mwl.store.filesystem import (
     Reading,
     Signature,
@@ -32,8 +32,11 @@ from mwl.store.filesystem import (
     look,
     read_whole,
     signature_at,
+    signature_of,
+    sole_status_at,
 )
 from mwl.store.notify import WHOLE, Hint, Trust, Watch
+from mwl.store.snapshot import Remembered, Snapshot
 
 Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
 """Gives the items of a file, from its name and bytes; raises DatasetError."""
@@ -56,7 +59,8 @@ LOCAL_GRANULARITY_NS = 20_000_000
 """Time stamps of the trusted file systems come from the kernel's tick, at most 10 ms old."""
 
 COARSE_GRANULARITY_NS = 2_000_000_000
-"""The coarsest time stamps in use (FAT), taken for every file that no lease could be had for."""
+"""The coarsest time stamps in use (FAT), taken for every file that no lease could be had for, and
+where stamps are whole seconds (ext3, small inodes of ext4)."""
 
 _END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
 
@@ -95,6 +99,7 @@ class _Known:
     Attributes:
         signature: None when it could not even be looked at.
         is_settled: Any later change will change the signature.
+        is_proven: It was read while nobody was writing it.
         digest: Of its bytes; None when they were not read.
         fault: Why it is not served; None when it is.
         count: Number of items.
@@ -102,6 +107,7 @@ class _Known:
 
     signature: Signature | None
     is_settled: bool
+    is_proven: bool
     digest: bytes | None
     fault: str | None = None
     count: int = 0
@@ -115,11 +121,15 @@ class _Scan:
         ticket: The highest ticket that it satisfies once it is done.
         is_deep: Signatures are of another folder, so every file is read.
         names: What is still to be looked at.
+        unread: The listed names that were not recalled.
+        remembered: What may spare reading some of these; it goes before `names`.
     """
 
     ticket: int
     is_deep: bool
     names: Iterator[str]
+    unread: dict[str, None]
+    remembered: Iterator[Remembered]
 
 
 @dataclass(slots=True)
@@ -166,6 +176,7 @@ class DirectoryStore:
         parse: Gives the items of a file.
         watch: "inotify" and "scan" say how changes are found; "auto" takes inotify on the file
             systems of `TRUSTED_FILE_SYSTEMS`. Where inotify cannot be had, the folder is scanned.
+        snapshot: Where to remember the files for the next start.
         now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
     """
 
@@ -175,6 +186,7 @@ class DirectoryStore:
         parse: Parse,
         *,
         watch: WatchMode = "auto",
+        snapshot: Snapshot | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._path = str(folder)
@@ -194,6 +206,9 @@ class DirectoryStore:
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
         self._trusted_devices: dict[int, bool] = {}
+        self._snapshot = snapshot
+        self._is_news = False
+        """Whether the snapshot lacks something, or has too much."""
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -248,6 +263,51 @@ class DirectoryStore:
             return False
         # Tickets rise along `_waiting`, so its first entry has the lowest.
         return not self._waiting or next(iter(self._waiting.values())).ticket > ticket
+
+    def recheck(self) -> int | None:
+        """Note what was read too early to be remembered; see `mwl.store.Store`."""
+        if self._snapshot is None or not self._is_news:
+            return None
+        self.notice()
+        if self._scan is not None:
+            return None if self._scan.is_deep else self._ticket
+        young = [
+            name
+            for name, known in self._known.items()
+            if known.is_proven and not known.is_settled and name not in self._links.names
+        ]
+        self._ticket += bool(young)
+        for name in young:
+            self._waiting.setdefault(name, _Work(self._ticket, Hint.TOUCHED))
+        return self._ticket
+
+    def remember(self, sources: Sources) -> Iterator[None]:
+        """Write the snapshot when it would say something new; see `mwl.store.Store`."""
+        if self._snapshot is None or (self._scan is not None and self._scan.is_deep):
+            return
+        self._is_news = False
+        try:
+            if len(sources) < self._snapshot.least_files:
+                self._snapshot.remove()
+            else:
+                yield from self._snapshot.write(self._settled(sources))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            telemetry.emit("snapshot_failed", path=str(self._snapshot.path), reason=reason)
+            self._snapshot = None
+        except GeneratorExit:
+            self._is_news = True
+            raise
+
+    def _settled(self, sources: Sources) -> Iterator[Remembered]:
+        """Give the files of which any later change will show in their signature."""
+        for name in list(sources):
+            known = self._known.get(name)
+            if known is None or known.signature is None or name not in sources:
+                continue
+            is_sole = name not in self._links.names
+            if known.is_proven and known.is_settled and is_sole and known.signature.is_fine:
+                yield Remembered(name, known.signature, sources[name])
 
     def close(self) -> None:
         """Release the notification descriptor. A later `notice` starts over."""
@@ -403,13 +463,20 @@ class DirectoryStore:
         under neither name.
         """
         with os.scandir(self._path) as entries:
-            names = [entry.name for entry in entries if is_worklist(entry.name)]
+            names = list(filter(is_worklist, [entry.name for entry in entries]))
         self._require_access()
         self._wanted = None
-        self._scan = _Scan(ticket, is_deep, self._names_to_compare(names))
+        unread = dict.fromkeys(names)
+        self._scan = _Scan(
+            ticket,
+            is_deep,
+            self._names_to_compare(names, unread),
+            unread,
+            self._snapshot.read() if self._snapshot and is_deep and not self._known else iter(()),
+        )
 
-    def _names_to_compare(self, listed: list[str]) -> Iterator[str]:
-        yield from listed
+    def _names_to_compare(self, listed: list[str], unread: dict[str, None]) -> Iterator[str]:
+        yield from unread
         yield from self._known.keys() - set(listed)
 
     # Reading
@@ -417,6 +484,9 @@ class DirectoryStore:
     def _step(self, limit: int, changes: list[Change]) -> int:
         """Handle some files, or one end or begin of a scan; give how many, 0 when all is done."""
         if self._scan is not None:
+            if remembered := list(islice(self._scan.remembered, limit)):
+                self._recall(remembered, self._scan.unread, changes)
+                return len(remembered)
             names = list(islice(self._scan.names, limit))
             if names:
                 self._compare(names, changes, is_deep=self._scan.is_deep)
@@ -458,12 +528,37 @@ class DirectoryStore:
                 skipped=skipped,
             )
 
+    def _recall(
+        self, remembered: list[Remembered], unread: dict[str, None], changes: list[Change]
+    ) -> None:
+        """Take the items of those files that are as they were when they were remembered."""
+        settled_ns = self._now_ns() - LOCAL_GRANULARITY_NS
+        for name, remembered_signature, items in remembered:
+            signature = self._sole_signature(name) if name in unread else None
+            if signature != remembered_signature or signature.newest_ns > settled_ns:
+                self._is_news = True
+                continue
+            del unread[name]
+            # None of them was known before, so this is all that `_record` would do.
+            self._known[name] = _Known(signature, True, True, None, count=len(items))
+            self._links.note(name, signature, is_linked=False)
+            changes.append(Upsert(name, items))
+
+    def _sole_signature(self, name: str) -> Signature | None:
+        """Look at a file; None when it can change under another name or unknown to this kernel."""
+        path = self._prefix + name
+        status = sole_status_at(path)
+        if status is None or not self._is_trusted(status.st_dev, path):
+            return None
+        return signature_of(status)
+
     def _refresh(self, work: list[tuple[str, Hint]], changes: list[Change]) -> None:
         """Read files, each if it is complete, and add what that changes to `changes`.
 
         All are read before the first is parsed: system calls and parsing in turns would take a
         fifth more time. None of the names may come twice.
         """
+        self._is_news = self._is_news or bool(work)
         # Looked at before the files are: a write after this moment may not count as settled.
         now_ns = self._now_ns()
         readings: list[tuple[str, Hint, Reading]] = []
@@ -572,10 +667,11 @@ def _known_at(now_ns: int, signature: Signature | None, *, is_proven: bool) -> _
     """Begin to describe a file whose signature was taken after `now_ns`."""
     if signature is None:
         # No time stamp that could fail to change.
-        return _Known(None, is_settled=True, digest=None)
-    granularity_ns = LOCAL_GRANULARITY_NS if is_proven else COARSE_GRANULARITY_NS
+        return _Known(None, is_settled=True, is_proven=False, digest=None)
+    is_fine = is_proven and signature.is_fine
+    granularity_ns = LOCAL_GRANULARITY_NS if is_fine else COARSE_GRANULARITY_NS
     age_ns = now_ns - signature.newest_ns
-    return _Known(signature, is_settled=age_ns >= granularity_ns, digest=None)
+    return _Known(signature, age_ns >= granularity_ns, is_proven, digest=None)
 
 
 def is_worklist(name: str) -> bool:

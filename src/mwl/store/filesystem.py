@@ -49,6 +49,11 @@ class Signature(NamedTuple):
         return self.inode, self.size, self.modified_ns
 
     @property
+    def is_fine(self) -> bool:
+        """Whether the time of the last change is no whole second, as coarse time stamps are."""
+        return self.changed_ns % 1_000_000_000 != 0
+
+    @property
     def newest_ns(self) -> int:
         """The later of the two time stamps."""
         return max(self.modified_ns, self.changed_ns)
@@ -106,6 +111,15 @@ def signature_at(path: str) -> Signature | None:
         return signature_of(_status_at(path))
     except OSError:
         return None
+
+
+def sole_status_at(path: str) -> os.stat_result | None:
+    """Give the status of a regular file that has no other name, None for anything else."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else None
 
 
 def read_whole(path: str, limit: int, is_trusted: Callable[[int, str], bool]) -> Reading:

@@ -1,8 +1,10 @@
 """A store that holds what the program puts into it: for tests and demonstrations."""
 
+from collections.abc import Iterator
+
 from mwl.errors import StoreError
 from mwl.item import WorklistItem
-from mwl.store import Change, Remove, Upsert
+from mwl.store import Change, Remove, Sources, Upsert
 
 
 class MemoryStore:
@@ -47,6 +49,14 @@ class MemoryStore:
     def is_current(self, ticket: int) -> bool:
         """Tell whether all changes noted up to this ticket were given."""
         return self._failure is None and self._read >= ticket
+
+    def recheck(self) -> None:
+        """Nothing to remember."""
+
+    def remember(self, sources: Sources) -> Iterator[None]:
+        """Nothing to keep."""
+        del sources
+        return iter(())
 
     def close(self) -> None:
         """Nothing to release."""

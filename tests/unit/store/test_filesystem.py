@@ -154,3 +154,15 @@ def test_the_file_system_is_that_of_the_longest_and_last_mount_point(
 
 def test_the_file_system_is_unknown_without_a_list_of_mounts(tmp_path: Path) -> None:
     assert file_system_type(tmp_path, tmp_path / "missing") == ""
+
+
+def test_only_a_regular_file_with_one_name_is_sole(tmp_path: Path) -> None:
+    path, link, second = tmp_path / "a", tmp_path / "link", tmp_path / "second"
+    path.touch()
+    link.symlink_to(path)
+    assert filesystem.sole_status_at(str(path)) == path.stat()
+    assert filesystem.sole_status_at(str(link)) is None
+    assert filesystem.sole_status_at(str(tmp_path)) is None
+    assert filesystem.sole_status_at(str(tmp_path / "absent")) is None
+    second.hardlink_to(path)
+    assert filesystem.sole_status_at(str(path)) is None
