@@ -27,6 +27,7 @@ from mwl.dataset import (
     TRANSFER_SYNTAXES,
     DictionaryEntry,
     extend_dictionary,
+    load_registry,
 )
 from mwl.errors import ConfigError, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Rules, Worklist
@@ -343,6 +344,7 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
         gc.freeze()
         yield
     yield from worklist.catalog.remember()
+    load_registry()  # now, and not when a query asks for a rare attribute
 
 
 def _nothing() -> None:

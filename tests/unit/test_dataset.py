@@ -1,13 +1,16 @@
 import json
 import struct
 import subprocess
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom import datadict
 
+from mwl.attributes import ATTRIBUTES
 from mwl.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     ENCODINGS,
@@ -418,6 +421,17 @@ def test_a_deflated_file_may_begin_like_meta_information() -> None:
     compressed = b"\x02\x00" + stored + b"\x03\x00"
     data = part_10(compressed, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
     assert read_file(data) == WORKLIST
+
+
+def test_the_worklist_tables_and_the_registry_agree() -> None:
+    for tag in {attribute.tag for attribute in ATTRIBUTES}:
+        vr, _, name, _, keyword = datadict.get_entry(tag)
+        assert (vr_of(tag), name_of(tag), keyword_of(tag)) == (vr, name, keyword)
+
+
+def test_the_registry_is_not_loaded_with_the_command_line() -> None:
+    script = "import sys, mwl.cli; sys.exit('pydicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 NAME = explicit(0x00100010, "PN", b"BACH")

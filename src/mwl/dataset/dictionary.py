@@ -9,9 +9,10 @@ Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representatio
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import version
+from types import ModuleType
 from typing import NamedTuple
 
-from pydicom import datadict
+from mwl.attributes import ATTRIBUTES
 
 CHARACTER_SET_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs whose text is written in the sets of (0008,0005): PS3.5 6.1.2.3."""
@@ -81,7 +82,28 @@ class DictionaryEntry(NamedTuple):
     keyword: str = ""
 
 
+_WORKLIST = {
+    attribute.tag: DictionaryEntry(attribute.tag, attribute.vr, attribute.name, attribute.keyword)
+    for attribute in ATTRIBUTES
+}
+"""What queries and the index ask for: they need not wait for the registry to be loaded."""
+
 _extensions: dict[int, DictionaryEntry] = {}
+
+
+@lru_cache(maxsize=1)
+def _registry() -> ModuleType:
+    from pydicom import datadict  # noqa: PLC0415 - see `load_registry`
+
+    return datadict
+
+
+def load_registry() -> None:
+    """Load the registry before an attribute is asked for that no worklist table has.
+
+    Cost: 0.1 s the first time, which is why it is not part of importing this module.
+    """
+    _registry()
 
 
 def extend(entries: Iterable[DictionaryEntry]) -> None:
@@ -96,9 +118,8 @@ def extend(entries: Iterable[DictionaryEntry]) -> None:
 
 @lru_cache(maxsize=_CACHED_TAGS)
 def _entry(tag: int) -> DictionaryEntry:
-    extension = _extensions.get(tag)
-    if extension:
-        return extension
+    if known := _extensions.get(tag) or _WORKLIST.get(tag):
+        return known
     element = tag & 0xFFFF
     if element == 0:  # PS3.5 7.2
         return DictionaryEntry(tag, "UL", "Group Length", "GroupLength")
@@ -108,7 +129,7 @@ def _entry(tag: int) -> DictionaryEntry:
             return DictionaryEntry(tag, "LO", "Private Creator")
         return DictionaryEntry(tag, "UN", "")
     try:
-        vr, _, name, _, keyword = datadict.get_entry(tag)
+        vr, _, name, _, keyword = _registry().get_entry(tag)
     except KeyError:
         return DictionaryEntry(tag, "UN", "")
     vr = _CHOICES.get(vr, vr)
@@ -137,4 +158,5 @@ def tag_of(keyword: str) -> int | None:
     for entry in _extensions.values():
         if entry.keyword == keyword and keyword:
             return entry.tag
-    return datadict.tag_for_keyword(keyword)
+    tag: int | None = _registry().tag_for_keyword(keyword)
+    return tag

@@ -158,9 +158,11 @@ def _look_implicit(start: bytes) -> Header:
         raise DatasetError("data set ends inside an element")
     group, number, length = struct.unpack("<HHI", start)
     tag = group << 16 | number
+    if group == _DELIMITER_GROUP:
+        return tag, "", 0
     _refuse_command_group(tag)
     vr = vr_of(tag)
-    special = vr == "SQ" or length == _UNDEFINED or group == _DELIMITER_GROUP or is_skipped(tag)
+    special = vr == "SQ" or length == _UNDEFINED or is_skipped(tag)
     return tag, vr, 0 if special else 8 + length
 
 
