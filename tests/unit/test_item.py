@@ -104,6 +104,13 @@ def test_order_takes_a_value_that_cannot_be_read_for_an_absent_one() -> None:
     assert item.order == ("20260101", "", "", "a.wl", 0)
 
 
+@pytest.mark.parametrize("tag", [0x00400002, 0x00400003])
+def test_order_takes_a_sequence_where_a_date_or_time_should_be_for_an_absent_one(tag: int) -> None:
+    odd = {tag: Element(tag, "SQ", (data_set(PatientID="P1"),))}
+    (item,) = items(worklist(step("", "") | odd))
+    assert item.order == ("", "", "A1", "a.wl", 0)
+
+
 def test_an_item_has_the_character_set_of_its_file_or_the_default() -> None:
     (item,) = items(data_set(PatientID="1"))
     assert item.character_set is LATIN_1
