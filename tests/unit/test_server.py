@@ -8,6 +8,7 @@ import pytest
 from mwl.config import Config, of_folder
 from mwl.find import Worklist
 from mwl.server import Worklists, cache_folder
+from mwl.store import directory
 from mwl.store.snapshot import LEAST_FILES
 from support.datasets import data_set, file_of
 from support.folder import settle
@@ -42,7 +43,11 @@ def load(worklists: Worklists) -> Worklist:
     return worklist
 
 
-def test_a_stopped_server_remembers_a_large_folder(tmp_path: Path) -> None:
+def test_a_stopped_server_remembers_a_large_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that this means the same where temporary files are kept in memory.
+    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset())
     folder, cache = tmp_path / "worklists", tmp_path / "cache"
     folder.mkdir()
     for number in range(LEAST_FILES):

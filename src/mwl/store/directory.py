@@ -55,6 +55,10 @@ TRUSTED_FILE_SYSTEMS = frozenset(
 )
 """Where every change is made by this kernel, so that inotify sees it."""
 
+MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
+"""Where a write through a mapping can leave all time stamps as they were, so that no signature says
+what a file holds after a time in which nobody watched."""
+
 LOCAL_GRANULARITY_NS = 20_000_000
 """Time stamps of the trusted file systems come from the kernel's tick, at most 10 ms old."""
 
@@ -205,7 +209,7 @@ class DirectoryStore:
         self._wanted: int | None = None
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
-        self._trusted_devices: dict[int, bool] = {}
+        self._kinds: dict[int, str] = {}
         self._snapshot = snapshot
         self._is_news = False
         """Whether the snapshot lacks something, or has too much."""
@@ -287,7 +291,8 @@ class DirectoryStore:
             return
         self._is_news = False
         try:
-            if len(sources) < self._snapshot.least_files:
+            is_in_memory = file_system_type(Path(self._path)) in MEMORY_FILE_SYSTEMS
+            if is_in_memory or len(sources) < self._snapshot.least_files:
                 self._snapshot.remove()
             else:
                 yield from self._snapshot.write(self._settled(sources))
@@ -325,7 +330,7 @@ class DirectoryStore:
             OSError: It is missing, unreadable, or being replaced all the time.
         """
         self.close()
-        self._trusted_devices.clear()
+        self._kinds.clear()
         for _ in range(_ATTEMPTS):
             identity = identity_of(self._path)
             self._watch = self._open_watch()
@@ -364,10 +369,12 @@ class DirectoryStore:
 
         NFS refuses a lease with EAGAIN when nobody is writing, and knows of no other writers.
         """
-        if (trusted := self._trusted_devices.get(device)) is None:
-            trusted = file_system_type(Path(path)) in TRUSTED_FILE_SYSTEMS
-            self._trusted_devices[device] = trusted
-        return trusted
+        return self._kind_of(device, path) in TRUSTED_FILE_SYSTEMS
+
+    def _kind_of(self, device: int, path: str) -> str:
+        if (kind := self._kinds.get(device)) is None:
+            kind = self._kinds[device] = file_system_type(Path(path))
+        return kind
 
     def _lose(self, error: OSError) -> StoreError:
         """Close the folder and give the error for everybody who asks until it is back."""
@@ -466,6 +473,8 @@ class DirectoryStore:
             names = list(filter(is_worklist, [entry.name for entry in entries]))
         self._require_access()
         self._wanted = None
+        # An empty folder gives no other occasion to remove what other settings remembered of it.
+        self._is_news = self._is_news or not names
         unread = dict.fromkeys(names)
         self._scan = _Scan(
             ticket,
@@ -545,10 +554,12 @@ class DirectoryStore:
             changes.append(Upsert(name, items))
 
     def _sole_signature(self, name: str) -> Signature | None:
-        """Look at a file; None when it can change under another name or unknown to this kernel."""
+        """Look at a file; None when it can change without that being seen in its signature here."""
         path = self._prefix + name
         status = sole_status_at(path)
         if status is None or not self._is_trusted(status.st_dev, path):
+            return None
+        if self._kind_of(status.st_dev, path) in MEMORY_FILE_SYSTEMS:
             return None
         return signature_of(status)
 

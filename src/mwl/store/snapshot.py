@@ -140,9 +140,13 @@ class Snapshot:
                 raise
 
     def remove(self) -> None:
-        """Remove what was remembered, if there is any and it can be reached."""
-        with suppress(OSError):
-            self.path.unlink()
+        """Remove what was remembered, if there is any and it can be reached.
+
+        What a server left behind that was killed while it wrote goes too.
+        """
+        for path in (self.path, self._new_path):
+            with suppress(OSError):
+                path.unlink()
 
     def _is_sole_writer(self, file: IO[bytes]) -> bool:
         try:
@@ -186,8 +190,9 @@ def _versions() -> list[str]:
     versions = [mwl.__version__, dictionary_version(), sys.version, unicodedata.unidata_version]
     # Code that was changed in place has no new version number.
     for path in sorted(Path(mwl.__file__).parent.rglob("*.py")):
-        status = path.stat()
-        versions.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        with suppress(FileNotFoundError):  # a link to nothing, with which Emacs marks open files
+            status = path.stat()
+            versions.append(f"{path} {status.st_size} {status.st_mtime_ns}")
     return versions
 
 

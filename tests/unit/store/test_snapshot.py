@@ -1,9 +1,11 @@
 """What is remembered of a folder: taken where nothing changed, and never believed otherwise."""
 
 import errno
+import mmap
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from mwl.dataset import ENCODINGS, CharacterSet
 from mwl.item import WorklistItem
 from mwl.store import directory
 from mwl.store.directory import DirectoryStore, WatchMode
-from mwl.store.filesystem import Signature, look
+from mwl.store.filesystem import Signature, file_system_type, look
 from mwl.store.snapshot import Remembered, Snapshot
 from support.folder import (
     MODES,
@@ -32,6 +34,7 @@ from support.folder import (
 from support.items import items, step
 
 ASCII = ENCODINGS["Ascii"]
+MEMORY = Path("/dev/shm")  # noqa: S108 - the subject of a test
 FILES = {f"{name}.wl": content(name) for name in "abcde"}
 
 
@@ -81,7 +84,11 @@ class Site:
 
 
 @pytest.fixture(params=MODES)
-def site(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Site:
+def site(
+    folder: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Site:
+    # So that these tests mean the same where temporary files are kept in memory.
+    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset())
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     settle(folder)
@@ -174,6 +181,38 @@ def test_files_of_a_file_system_that_became_untrusted_are_read(
     monkeypatch.setattr(directory, "TRUSTED_FILE_SYSTEMS", frozenset())
     assert remembered.run() == FILES
     assert sorted(remembered.parsed) == sorted(FILES)
+
+
+def test_of_a_file_system_in_memory_nothing_is_remembered(
+    remembered: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "file_system_type", lambda _: "kept in memory")
+    monkeypatch.setattr(directory, "TRUSTED_FILE_SYSTEMS", frozenset({"kept in memory"}))
+    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset({"kept in memory"}))
+    assert remembered.run() == FILES
+    assert sorted(remembered.parsed) == sorted(FILES)
+    assert list(remembered.cache.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    file_system_type(MEMORY) not in directory.MEMORY_FILE_SYSTEMS,
+    reason=f"{MEMORY} is no file system in memory",
+)
+def test_a_write_through_a_mapping_that_leaves_no_time_stamp_is_seen(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        folder = Path(name)
+        path = folder / "a.wl"
+        path.write_bytes(content("a"))
+        settle(folder)
+        site = Site(folder, tmp_path / "cache", "inotify")
+        assert site.run() == {"a.wl": content("a")}
+        before = path.stat()
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+            mapping[:] = mapping[:].replace(b"a", b"A")  # reading first maps it without a fault
+        after = path.stat()
+        if after.st_ctime_ns != before.st_ctime_ns:
+            pytest.skip("this kernel does stamp such a write")
+        assert site.run() == {"a.wl": content("A")}
 
 
 @pytest.mark.usefixtures("no_leases")
@@ -300,6 +339,23 @@ def test_a_snapshot_of_other_settings_is_not_used_and_does_not_stay(remembered: 
     assert len(remembered.parsed) == len(FILES)
 
 
+def test_of_an_empty_folder_nothing_stays_whatever_the_settings_were(remembered: Site) -> None:
+    for name in FILES:
+        (remembered.folder / name).unlink()
+    assert remembered.run("site", "other settings") == {}
+    assert list(remembered.cache.iterdir()) == []
+
+
+def test_a_file_of_the_program_that_leads_nowhere_is_no_obstacle(
+    remembered: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / ".#edited.py").symlink_to("somebody@somewhere:1")  # as Emacs marks an open file
+    monkeypatch.setattr(mwl, "__file__", str(package / "__init__.py"))
+    assert remembered.run() == FILES
+
+
 def test_a_snapshot_of_another_folder_is_not_used(remembered: Site) -> None:
     path = remembered.snapshot("other site").path
     assert path != remembered.snapshot().path
@@ -423,6 +479,13 @@ def test_few_files_are_not_remembered(remembered: Site) -> None:
     (remembered.folder / "a.wl").unlink()
     assert len(remembered.run(least_files=len(FILES))) == len(FILES) - 1
     assert not remembered.snapshot().path.exists()
+
+
+def test_what_a_killed_server_was_writing_goes_with_the_snapshot(remembered: Site) -> None:
+    path = remembered.snapshot().path
+    path.rename(path.with_suffix(".new"))
+    assert remembered.run(least_files=len(FILES) + 1) == FILES
+    assert list(remembered.cache.iterdir()) == []
 
 
 def test_a_start_that_was_cut_short_keeps_the_snapshot(remembered: Site) -> None:
