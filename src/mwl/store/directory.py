@@ -239,7 +239,7 @@ class DirectoryStore:
             else:
                 self._want_scan()
         except OSError as error:
-            raise self._lose(error) from error
+            raise self._lose(_reason_of(error)) from error
         return self._ticket
 
     def read(self, limit: int) -> list[Change]:
@@ -250,8 +250,10 @@ class DirectoryStore:
         try:
             while limit > 0 and (handled := self._step(limit, changes)):
                 limit -= handled
-        except OSError as error:
-            failure = self._lose(error)
+        except (OSError, MemoryError) as error:
+            # Without memory no file is at fault: all are read again.
+            is_short = isinstance(error, MemoryError)
+            failure = self._lose("out of memory" if is_short else _reason_of(error))
             if not changes:
                 raise failure from error
             # What was found before counts as told, so it must be: the next call fails.
@@ -376,12 +378,11 @@ class DirectoryStore:
             kind = self._kinds[device] = file_system_type(Path(path))
         return kind
 
-    def _lose(self, error: OSError) -> StoreError:
+    def _lose(self, reason: str) -> StoreError:
         """Close the folder and give the error for everybody who asks until it is back."""
         self.close()
         self._scan = self._wanted = None
         self._waiting.clear()
-        reason = error.strerror or str(error)
         if self._reason is None:
             telemetry.emit("store_unavailable", folder=self._path, reason=reason)
         self._reason = reason
@@ -630,6 +631,11 @@ class DirectoryStore:
                         self._unfinished[name] = hint
                         return
                     new.fault = str(error)
+                except MemoryError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - a fault of ours costs no other file
+                    telemetry.emit("internal_error", folder=self._path, source=name, error=error)
+                    new.fault = f"internal error ({type(error).__name__})"
         self._record(name, new, changes, is_linked=reading.is_linked)
         if items is not None:
             changes.append(Upsert(name, items))
@@ -683,6 +689,10 @@ def _known_at(now_ns: int, signature: Signature | None, *, is_proven: bool) -> _
     granularity_ns = LOCAL_GRANULARITY_NS if is_fine else COARSE_GRANULARITY_NS
     age_ns = now_ns - signature.newest_ns
     return _Known(signature, age_ns >= granularity_ns, is_proven, digest=None)
+
+
+def _reason_of(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def is_worklist(name: str) -> bool:

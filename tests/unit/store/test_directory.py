@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mwl.errors import StoreError
+from mwl.item import WorklistItem
 from mwl.store import directory, filesystem
 from mwl.store.directory import DirectoryStore
 from support.folder import Events, Served, content, named, parse, unprivileged
@@ -478,3 +480,38 @@ def test_what_is_no_regular_file_is_skipped_without_waiting_for_it(
         "loop.wl": os.strerror(errno.ELOOP),
         "socket.wl": os.strerror(errno.ENXIO),
     }
+
+
+def test_a_fault_of_the_parser_in_one_file_costs_no_other(folder: Path, events: Events) -> None:
+    def faulty(name: str, data: bytes) -> tuple[WorklistItem, ...]:
+        if name == "b.wl":
+            raise TypeError("a bug")
+        return parse(name, data)
+
+    for name in "abc":
+        (folder / f"{name}.wl").write_bytes(OLD)
+    store = DirectoryStore(folder, faulty)
+    served = Served(store)
+    assert served.look() == {"a.wl": OLD, "c.wl": OLD}
+    assert served.look() == {"a.wl": OLD, "c.wl": OLD}
+    assert len(named(events, "internal_error")) == 1
+    assert store.unreadable == {"b.wl": "internal error (TypeError)"}
+    store.close()
+
+
+def test_without_memory_queries_fail_until_all_was_read_again(folder: Path) -> None:
+    left = iter([False, False, True])
+
+    def short_of_memory(name: str, data: bytes) -> tuple[WorklistItem, ...]:
+        if next(left, False):
+            raise MemoryError
+        return parse(name, data)
+
+    for number in range(9):
+        (folder / f"{number}.wl").write_bytes(OLD)
+    store = DirectoryStore(folder, short_of_memory)
+    served = Served(store)
+    with pytest.raises(StoreError, match="out of memory"):
+        served.look()
+    assert served.look() == {f"{number}.wl": OLD for number in range(9)}
+    store.close()
