@@ -136,9 +136,9 @@ class Worklist:
         if result is None:
             result = yield from self._results.of(query)
         matches, limit = result.matches, self.rules.limit_answers
-        batch = result.whole.get(request.variant)
-        if batch is not None:
-            yield batch
+        batches = result.batches.get(request.variant)
+        if batches is not None:
+            yield from batches
         else:
             yield from self._results.batches(
                 result, request.variant, limit, partial(_frame, query, request.variant)

@@ -20,15 +20,16 @@ from mwl.catalog import Catalog, Difference
 from mwl.item import WorklistItem
 from mwl.matching import Query
 
-EVALUATION_SLICE = 1024
+EVALUATION_SLICE = 256
 """Work done before other associations get a turn, in criteria tried on an item, with seven more an
-item for looking at it at all: 128 items for a usual query, about 3 ms."""
+item for looking at it at all: 32 items for a usual query, under a millisecond. A short association
+takes five rounds of the event loop, and each may wait for such a slice."""
 
-SORTED_AT_ONCE = 2048
-"""Matches sorted at a time, in items, before others get their turn: about 3 ms."""
+SORTED_AT_ONCE = 1024
+"""Matches sorted at a time, in items: about a millisecond."""
 
-MERGED_AT_ONCE = 1024
-"""Sorted matches merged at a time, in items: about 3 ms."""
+MERGED_AT_ONCE = 512
+"""Sorted matches merged at a time, in items: about a millisecond."""
 
 UPDATE_LIMIT = 256
 """Changes applied one by one to a kept result; more than this and the query runs afresh."""
@@ -45,16 +46,16 @@ KEPT_BYTES = 32 * 1024 * 1024
 KEPT_BYTES_OF_ONE = 8 * 1024 * 1024
 """Memory for one result, in bytes: a query for a whole archive is not worth more."""
 
-MATCH_BYTES = 8
-"""What a match costs in the list of a result, in bytes."""
+MATCH_BYTES = 16
+"""What a match costs in the list of a result and in a batch, in bytes."""
 
 BATCH_BYTES = 128 * 1024
 """Answers given at a time, in bytes: what a slow reader costs in memory, and how long others wait
 while they are encoded."""
 
-BATCH_ENCODED = 64
-"""Answers encoded at a time, in answers, where they are not kept: about 3 ms, then others get their
-turn."""
+BATCH_ENCODED = 10
+"""Answers encoded at a time, in answers, where they are not kept: under a millisecond, then others
+get their turn."""
 
 COMMAND_BYTES = 100
 """What the command before each answer takes, about, in bytes."""
@@ -120,8 +121,8 @@ class Result:
     matches: Sequence[WorklistItem]
     framed: dict[Variant, dict[WorklistItem, bytes]] = field(default_factory=dict)
     framed_bytes: int = 0
-    whole: dict[Variant, Batch] = field(default_factory=dict)
-    """All answers in one batch, where they fit and are all kept."""
+    batches: dict[Variant, tuple[Batch, ...]] = field(default_factory=dict)
+    """All answers as they are given, where all are kept."""
     exclusion: tuple[int, Exclusion | None] = (-1, None)
 
     @property
@@ -143,7 +144,7 @@ class Result:
                 matches.insert(bisect_left(matches, item.order, key=_order), item)
         self.looked_at += len(matches) - len(self.matches)
         self.matches = matches
-        self.whole.clear()
+        self.batches.clear()
         self.version = version
 
     def _remove(self, matches: list[WorklistItem], item: WorklistItem) -> None:
@@ -153,15 +154,13 @@ class Result:
         for framed in self.framed.values():
             self.framed_bytes -= len(framed.pop(item, b""))
 
-    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> bool:
-        """Remember an encoded answer within the limits of one result; tell whether it fits."""
+    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
+        """Remember an encoded answer, within the limits of one result."""
         if variant not in self.framed and len(self.framed) >= KEPT_VARIANTS:
-            return False
-        if self.cost + len(answer) > KEPT_BYTES_OF_ONE:
-            return False
-        self.framed.setdefault(variant, {})[item] = answer
-        self.framed_bytes += len(answer)
-        return True
+            return
+        if self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
+            self.framed.setdefault(variant, {})[item] = answer
+            self.framed_bytes += len(answer)
 
 
 class _Evaluation:
@@ -299,31 +298,33 @@ class Results:
         kept = result.framed.get(variant, {})
         answers: list[bytes] = []
         size = encoded = 0
-        is_whole = True
+        batches: list[Batch] = []
+        are_kept = True
         for item in islice(matches, limit or None):
             answer = kept.get(item)
             if answer is None:
                 answer = frame(item)
                 encoded += 1
-                # After a change it may be the answer of a removed item.
-                is_current = result.matches is matches
-                is_whole &= is_current and self._keep(result, variant, item, answer)
+                are_kept = False
+                if result.matches is matches:  # else it may be the answer of a removed item
+                    self._keep(result, variant, item, answer)
             answers.append(answer)
             size += len(answer) + COMMAND_BYTES
             if size >= BATCH_BYTES or encoded >= BATCH_ENCODED:
-                yield Batch(answers, is_last=False)
+                batch = Batch(answers, is_last=False)
+                if are_kept:
+                    batches.append(batch)
+                yield batch
                 answers, size, encoded = [], 0, 0
-                is_whole = False
         batch = Batch(answers, is_last=True)
-        if is_whole and answers and result.matches is matches:
-            result.whole[variant] = batch
+        if are_kept and answers and result.matches is matches:
+            result.batches[variant] = (*batches, batch)
         yield batch
 
-    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> bool:
+    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
         before = result.cost
-        is_kept = result.keep(variant, item, answer)
+        result.keep(variant, item, answer)
         self._charge(result, result.cost - before)
-        return is_kept
 
     def _put(self, result: Result) -> None:
         """Keep a result in place of an older one of the same query."""
