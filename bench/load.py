@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -94,6 +94,8 @@ class Outcome:
     query_ms: Mapping[str, float]
     faults: Mapping[str, int]
     """What was wrong, and how often."""
+    server_processor_seconds: float = 0.0
+    """Processor time of the server meanwhile; the generator does not know it."""
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -104,7 +106,8 @@ class Outcome:
         """
         try:
             found = json.loads(text)
-            return cls(**{field.name: found[field.name] for field in fields(cls)})
+            printed = [field.name for field in fields(cls) if field.default is MISSING]
+            return cls(**{name: found[name] for name in printed})
         except (ValueError, KeyError) as error:
             raise BenchError(f"the load generator printed {text[:200]!r}") from error
 

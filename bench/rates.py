@@ -30,10 +30,11 @@ def narrow(session: Session) -> list[Measured]:
     }
     loads["floor"] = (session.floor(1), session.narrow)
     found = session.compare(loads)
-    return [
+    beside_peers = [
         _ratio(_rate(found, "mwl"), _rate(found, other), "associations/s", other)
-        for other in ("Orthanc", "wlmscpfs", "floor")
+        for other in ("Orthanc", "wlmscpfs")
     ]
+    return [*beside_peers, _beside_floor(found, "associations/s")]
 
 
 def sizes(session: Session) -> list[Measured]:
@@ -81,14 +82,7 @@ def association(session: Session) -> list[Measured]:
     found = session.compare(
         {"mwl": (session.server(MWL, SMALL), load), "floor": (session.floor(1), load)}
     )
-    return [
-        _ratio(
-            found["mwl"].queries_per_second,
-            found["floor"].queries_per_second,
-            "queries/s",
-            "floor",
-        )
-    ]
+    return [_beside_floor(found, "queries/s")]
 
 
 def broad(session: Session) -> list[Measured]:
@@ -154,6 +148,19 @@ def _rate(found: Mapping[str, Outcome], name: str) -> float:
 
 def _ratio(value: float, other: float, unit: str, name: str) -> Measured:
     return Measured(value / other, f"{value:,.0f} {unit}; {name} {other:,.0f}")
+
+
+def _beside_floor(found: Mapping[str, Outcome], unit: str) -> Measured:
+    """Compare rates with the floor's, and tell where the difference is: in the processor."""
+    own, floor = found["mwl"], found["floor"]
+    ratio = _ratio(own.queries_per_second, floor.queries_per_second, unit, "floor")
+    processor = f"processor {_processor_us(own):.0f} µs each; floor {_processor_us(floor):.0f}"
+    return Measured(ratio.value, f"{ratio.figure}; {processor}")
+
+
+def _processor_us(outcome: Outcome) -> float:
+    """Give the server's processor time for a query, in microseconds."""
+    return outcome.server_processor_seconds / outcome.queries * 1e6
 
 
 def curve(session: Session) -> dict[str, dict[int, float]]:

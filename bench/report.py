@@ -86,6 +86,7 @@ def write_page(
         "{curve}": curve_table(rates),
         "{machine}": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
         "{not_met}": _not_met(rows),
+        "{reached}": _reached(rows),
         "{ceiling}": _ceiling(rates),
     }
     for name, content in parts.items():
@@ -100,6 +101,17 @@ def _not_met(rows: Sequence[Row]) -> str:
     if not missed:
         return "Every target is met."
     return f"Of {len(rows)} targets, {len(missed)} are not met in this run."
+
+
+def _reached(rows: Sequence[Row]) -> str:
+    """Say which targets a build is not held to, and what it is held to instead."""
+    lines = [
+        f"- {row.what}: {row.target} {row.target.what}; "
+        f"a build is held to half of {row.target.reached:g}"
+        for row in rows
+        if row.target.reached is not None
+    ]
+    return "\n".join(lines) or "Nothing."
 
 
 def _ceiling(rates: Mapping[str, Mapping[int, float]]) -> str:

@@ -164,9 +164,12 @@ class Session:
         Raises:
             BenchError: An answer was missing, too many or wrong: the figures would mean nothing.
         """
+        before = server.processor_seconds()
         running = self.begin(server, load)
         try:
-            return checked(server, running.result())
+            outcome = checked(server, running.result())
+            used = server.processor_seconds() - before
+            return replace(outcome, server_processor_seconds=used)
         finally:
             running.stop()
 

@@ -77,6 +77,13 @@ class Running:
             raise BenchError(f"{self.name} is gone: {self.last_words()}")
         return int(found[1]) * 1024
 
+    def processor_seconds(self) -> float:
+        """Give the processor time that the process has used, in user space and in the kernel."""
+        status = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
+        # proc(5): fields 14 and 15; the name, field 2, may hold spaces and ends with a bracket.
+        user, kernel = status.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(kernel)) / os.sysconf("SC_CLK_TCK")
+
     def last_words(self) -> str:
         """Give the end of what the server printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-600:]

@@ -11,7 +11,7 @@ class Verdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     FAR_FROM_IT = "far from it"
-    """Below half of the target, or above its double: fails a build."""
+    """Below half of the target (of what is reached of it), or above its double: fails a build."""
     NOT_JUDGED = "not judged"
 
 
@@ -24,6 +24,9 @@ class Target:
 
     A ratio compares two figures of the same run, so it holds on any machine. An absolute value is
     shown, and judged only at the size that the target was set for. "Never" allows none at all.
+
+    `reached` is what the server reaches of a target that is out of its reach; docs/performance.md
+    says why it is. A build fails below half of that instead, so that it still guards what there is.
     """
 
     what: str
@@ -31,15 +34,17 @@ class Target:
     direction: Literal["at least", "at most"]
     unit: str = ""
     kind: Kind = "ratio"
+    reached: float | None = None
 
     def verdict(self, measured: float | None, *, full_size: bool = True) -> Verdict:
         """Judge a measured value."""
         if measured is None or (self.kind == "absolute" and not full_size):
             return Verdict.NOT_JUDGED
+        guarded = self.value if self.reached is None else self.reached
         if self.direction == "at least":
-            is_met, is_far = measured >= self.value, measured < self.value / 2
+            is_met, is_far = measured >= self.value, measured < guarded / 2
         else:
-            is_met, is_far = measured <= self.value, measured > self.value * 2
+            is_met, is_far = measured <= self.value, measured > guarded * 2
         if is_met:
             return Verdict.MET
         return Verdict.FAR_FROM_IT if is_far and self.kind != "absolute" else Verdict.NOT_MET

@@ -36,6 +36,7 @@ from mwl.dataset import (
 )
 
 RATIO = Target("of the floor's rate", 0.7, "at least")
+REACHED = Target("of the floor's rate", 0.6, "at least", reached=0.2)
 GROWTH = Target("of the p99 without it", 2, "at most")
 SECONDS = Target("cold", 10, "at most", "s", "absolute")
 NEVER = Target("missed", 0, "at most", kind="never")
@@ -49,6 +50,9 @@ NEVER = Target("missed", 0, "at most", kind="never")
         (RATIO, 0.35, Verdict.NOT_MET),
         (RATIO, 0.34, Verdict.FAR_FROM_IT),
         (RATIO, None, Verdict.NOT_JUDGED),
+        (REACHED, 0.6, Verdict.MET),
+        (REACHED, 0.1, Verdict.NOT_MET),
+        (REACHED, 0.09, Verdict.FAR_FROM_IT),
         (GROWTH, 2.0, Verdict.MET),
         (GROWTH, 4.0, Verdict.NOT_MET),
         (GROWTH, 4.1, Verdict.FAR_FROM_IT),
@@ -141,11 +145,17 @@ def test_a_point_that_was_left_out_is_a_dash() -> None:
 
 
 def test_the_page_has_nothing_left_to_fill_in(tmp_path: Path) -> None:
-    rows = [Row("narrow query", RATIO, Measured(0.5, "5/s"), Verdict.NOT_MET)]
+    rows = [
+        Row("narrow query", RATIO, Measured(0.5, "5/s"), Verdict.NOT_MET),
+        Row("many queries", REACHED, Measured(0.6, "6/s"), Verdict.MET),
+    ]
     page = write_page(tmp_path, rows, CURVE, {"memory": "1 GiB"}, svg(CURVE))
     text = page.read_text(encoding="utf-8")
     assert "{" not in text
-    assert "Of 1 targets, 1 are not met" in text
+    assert "Of 2 targets, 1 are not met" in text
+    assert (
+        "- many queries: at least 0.6 of the floor's rate; a build is held to half of 0.2" in text
+    )
     assert "- memory: 1 GiB" in text
 
 
