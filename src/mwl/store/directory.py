@@ -636,9 +636,9 @@ class DirectoryStore:
                 except Exception as error:  # noqa: BLE001 - a fault of ours costs no other file
                     telemetry.emit("internal_error", folder=self._path, source=name, error=error)
                     new.fault = f"internal error ({type(error).__name__})"
-        self._record(name, new, changes, is_linked=reading.is_linked)
         if items is not None:
-            changes.append(Upsert(name, items))
+            changes.append(Upsert(name, items))  # before it counts as known, whatever fails between
+        self._record(name, new, changes, is_linked=reading.is_linked)
 
     def _may_be_cut_short(self, hint: Hint, reading: Reading) -> bool:
         return not reading.is_proven and hint is Hint.LISTED and self._is_young(reading.signature)
