@@ -1,18 +1,70 @@
 """The command line: one module a group of commands; arguments in, calls out.
 
-Exit status: 0 all well, 1 the peer or the service said no, 2 the command line or the
-configuration cannot be used.
+A module is imported when its command is used, so that a short command does not wait for the
+imports of the server.
+
+Exit status: 0 all well, 1 the peer or the service said no, 2 the command line, the configuration
+or a file that was given cannot be used.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from mwl import __version__
-from mwl.cli import config, scu, serve
+
+
+class _Place(NamedTuple):
+    """Where a command is, and its line in the list of commands."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, _Place] = MappingProxyType(
+    {
+        "serve": _Place("serve", "Serve worklist items to modalities over DICOM C-FIND."),
+        "echo": _Place("scu", "Verify that a DICOM server answers (C-ECHO)."),
+        "find": _Place("scu", "Query a Modality Worklist (C-FIND)."),
+        "config": _Place("config", "Write, check and show configuration files."),
+    }
+)
+"""The commands: each is the function, or the group of commands, of its name in its module."""
+
+
+class _Commands(TyperGroup):
+    """Commands that are imported when they are used."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # By these names a misspelt command is answered with a likely one.
+        self.commands = dict.fromkeys(COMMANDS, TyperGroup())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a command."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        found = getattr(import_module(f"mwl.cli.{place.module}"), cmd_name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name)(found)
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.help) for name, place in COMMANDS.items()])
+
 
 app = typer.Typer(
     name="mwl",
+    cls=_Commands,
     help="A DICOM Modality Worklist server, and the tools to ask one.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -37,9 +89,4 @@ def main(
     """Take the options that stand before a command."""
 
 
-app.add_typer(config.app, name="config")
-app.command("serve")(serve.serve)
-app.command("echo")(scu.echo)
-app.command("find")(scu.find)
-
-__all__ = ["app"]
+__all__ = ["COMMANDS", "app"]

@@ -24,7 +24,12 @@ from mwl.errors import ConfigError
 EXIT_STATUS = 2
 """Exit status when the command line or the configuration cannot be used."""
 
-app = typer.Typer(help="Write, check and show configuration files.", no_args_is_help=True)
+config = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Write, check and show configuration files.",
+    no_args_is_help=True,
+)
 
 Files = Annotated[
     list[Path], typer.Argument(help="JSON files, or folders of them.", show_default=False)
@@ -53,7 +58,7 @@ def report_notes(notes: Iterable[Note]) -> None:
         )
 
 
-@app.command("init")
+@config.command("init")
 def init(
     file: Annotated[
         Path | None,
@@ -82,7 +87,7 @@ def init(
         fail(ConfigError(f"cannot be written: {error.strerror}", file=str(file)))
 
 
-@app.command("check")
+@config.command("check")
 def check_files(
     files: Files,
     verbose: Annotated[
@@ -111,7 +116,7 @@ def check_files(
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
 
 
-@app.command("show")
+@config.command("show")
 def show(
     files: Files,
     with_origins: Annotated[

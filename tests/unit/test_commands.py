@@ -1,0 +1,48 @@
+"""The table of commands, and that a command is imported when it is used and not before."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mwl.cli import COMMANDS, app
+
+
+def test_every_command_is_where_the_table_says_with_the_help_it_says() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    context = typer.Context(group)
+    for name, place in COMMANDS.items():
+        command = group.get_command(context, name)
+        assert command is not None
+        shown = command.get_short_help_str(limit=200)
+        assert shown.removesuffix(".") == place.help.removesuffix(".")
+
+
+def test_help_lists_every_command() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for name, place in COMMANDS.items():
+        assert name in shown
+        assert place.help.split()[0] in shown
+
+
+def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
+    result = CliRunner().invoke(app, ["fnd"])
+    assert result.exit_code == 2
+    assert "Did you mean 'find'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [("--version", "asyncio"), ("--help", "asyncio"), ("config --help", "mwl.server")],
+)
+def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
+    code = (
+        "import sys; from mwl.cli import app\n"
+        f"try: app({arguments.split()!r})\n"
+        "except SystemExit: pass\n"
+        f"sys.exit({unwanted!r} in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
