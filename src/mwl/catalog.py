@@ -13,7 +13,7 @@ from mwl import telemetry
 from mwl.index import Index
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Query, doubts
-from mwl.store import Store, Upsert
+from mwl.store import Change, Store, Upsert
 
 CHANGES_KEPT = 1024
 """How many changes `changes_since` goes back. A reader further behind starts from scratch, which
@@ -49,6 +49,10 @@ class Catalog:
         self._items: dict[str, tuple[WorklistItem, ...]] = {}
         self._count = 0
         self._changes: deque[Difference] = deque(maxlen=CHANGES_KEPT)
+        self._unapplied: list[Change] = []
+        """Changes that the store gave and that do not show yet, last first."""
+        self._is_applied = True
+        """False while items and index do not agree, or not with the changes given."""
 
     @property
     def sources(self) -> Mapping[str, tuple[WorklistItem, ...]]:
@@ -68,10 +72,13 @@ class Catalog:
 
     def is_current(self, ticket: int) -> bool:
         """Tell whether the items show every change noted up to this ticket."""
-        return self._store.is_current(ticket)
+        return self._is_applied and self._store.is_current(ticket)
 
     def read(self, limit: int) -> None:
         """Apply some of the noted changes.
+
+        The store gives a change once. So one that cannot be applied (memory has run out, say) is
+        kept, nothing is current, and the next call tries again.
 
         Args:
             limit: How many files to handle at most.
@@ -79,19 +86,15 @@ class Catalog:
         Raises:
             StoreError: The store cannot be read any more.
         """
-        new: list[WorklistItem] = []
-        for change in self._store.read(limit):
-            added = change.items if isinstance(change, Upsert) else ()
-            removed = self._items.get(change.source, ())
-            if not (removed or added) or (removed and _contents(removed) == _contents(added)):
-                continue
-            if removed:
-                self._take_in(new)  # `removed` may be among them
-                new.clear()
-                self._index.remove(*removed)
-            new += added
-            self._replace(change.source, removed, added)
-        self._take_in(new)
+        if self._is_applied:
+            self._unapplied = self._store.read(limit)
+            self._unapplied.reverse()
+            self._is_applied = False
+        else:
+            self._index = Index()
+            self._index.add(*self)
+        self._apply()
+        self._is_applied = True
 
     def changes_since(self, version: int) -> list[Difference] | None:
         """Give what happened after a version, oldest first.
@@ -135,6 +138,22 @@ class Catalog:
 
     def __iter__(self) -> Iterator[WorklistItem]:
         return chain.from_iterable(self._items.values())
+
+    def _apply(self) -> None:
+        new: list[WorklistItem] = []
+        while self._unapplied:
+            change = self._unapplied[-1]
+            added = change.items if isinstance(change, Upsert) else ()
+            removed = self._items.get(change.source, ())
+            if (removed or added) and not (removed and _contents(removed) == _contents(added)):
+                if removed:
+                    self._take_in(new)  # `removed` may be among them
+                    new.clear()
+                    self._index.remove(*removed)
+                new += added
+                self._replace(change.source, removed, added)
+            self._unapplied.pop()
+        self._take_in(new)
 
     def _take_in(self, items: list[WorklistItem]) -> None:
         self._index.add(*items)

@@ -134,3 +134,52 @@ def test_a_store_that_cannot_be_read_fails_the_query(store: MemoryStore, catalog
     refresh(catalog)
     assert len(catalog) == 1
     catalog.close()
+
+
+@pytest.mark.parametrize("fault", ["add", "remove"])
+def test_a_change_that_could_not_be_applied_is_kept_and_applied_by_the_next_read(
+    store: MemoryStore, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    store.put("a.wl", items("a.wl", b"1"))
+    refresh(catalog)
+    store.put("b.wl", items("b.wl", b"2"))
+    store.put("a.wl", items("a.wl", b"3"))
+    store.put("c.wl", items("c.wl", b"4"))
+
+    def fail(*_: WorklistItem) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog._index, fault, fail)
+        ticket = catalog.notice()
+        with pytest.raises(MemoryError):
+            catalog.read(10)
+        assert not catalog.is_current(ticket)
+    catalog.read(10)
+    assert catalog.is_current(ticket)
+    assert contents(list(catalog)) == [b"2", b"3", b"4"]
+    assert set(catalog._index) == set(catalog)
+
+
+def test_what_is_not_applied_needs_no_store_to_be_applied(
+    store: MemoryStore, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a.wl", items("a.wl", b"1"))
+
+    def fail(*_: WorklistItem) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog._index, "add", fail)
+        catalog.notice()
+        with pytest.raises(MemoryError):
+            catalog.read(10)
+    store.put("b.wl", items("b.wl", b"2"))
+    later = catalog.notice()
+    store.fail("gone", "gone")
+    catalog.read(10)
+    assert not catalog.is_current(later)
+    store.recover()
+    catalog.read(10)
+    assert catalog.is_current(later)
+    assert contents(list(catalog)) == [b"1", b"2"]
