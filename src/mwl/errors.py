@@ -6,7 +6,8 @@ operator differs. An exception that can reach a peer carries what to tell it; th
 never a value that may belong to a patient.
 
     MwlError
-    ├── ConfigError              the operator's file or flags       exit status 2
+    ├── InputError               what a person wrote cannot be used  exit status 2
+    │   └── ConfigError          it is the configuration, or a flag
     ├── DatasetError             bytes are not the data set they claim
     ├── ProtocolError
     │   ├── LocalProtocolError   this side broke the rules: a bug
@@ -24,14 +25,14 @@ class MwlError(Exception):
     """Base of every error that mwl raises on purpose."""
 
 
-class ConfigError(MwlError):
-    """The operator's configuration file or command line cannot be used.
+class InputError(MwlError):
+    """What a person wrote cannot be used: a configuration, an argument, the text of a data set.
 
     Args:
         message: What was found and what is allowed.
-        file: Path of the file, when the option came from one.
+        file: Path of the file, when it came from one.
         line: Line in that file, counted from 1.
-        option: Dotted name of the option, such as `Worklists.LimitAnswers`.
+        option: Option or argument that it is about, such as `Worklists.LimitAnswers` or `-k`.
         hint: What to do about it.
     """
 
@@ -56,6 +57,10 @@ class ConfigError(MwlError):
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         text = ": ".join(part for part in (place, self.option, self.message) if part)
         return f"{text} ({self.hint})" if self.hint else text
+
+
+class ConfigError(InputError):
+    """The operator's configuration file or command line cannot be used."""
 
 
 class DatasetError(MwlError):

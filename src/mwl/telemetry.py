@@ -22,6 +22,8 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 import structlog
 
+from mwl.text import UNSAFE, escape
+
 Verbosity = Literal["default", "verbose", "trace"]
 Format = Literal["text", "json"]
 
@@ -158,25 +160,9 @@ COUNTS: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
 TRACEBACK_EVENTS = frozenset({"internal_error"})
 """Events whose `error` field, an exception, is followed by a `traceback` field."""
 
-# Characters that could end a line, move the cursor or reorder what a reader sees: C0, DEL and C1
-# controls, line and paragraph separators, bidirectional overrides; lone surrogates cannot be
-# written as UTF-8.
-_UNSAFE = "\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_unsafe = re.compile(f"[{_UNSAFE}]")
 # A value that stands without quotes: no space, quote, equals sign or backslash, and it does not
 # look like the JSON of a mapping.
-_is_bare = re.compile(f'[^{_UNSAFE}\\s"=\\\\{{]+').fullmatch
-_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _escape_character(match: re.Match[str]) -> str:
-    character = match[0]
-    return _SHORT_ESCAPES.get(character) or f"\\u{ord(character):04x}"
-
-
-def escape(text: str) -> str:
-    r"""Give `text` with control characters written as `\n`, `\t` or `\u001b`."""
-    return _unsafe.sub(_escape_character, text)
+_is_bare = re.compile(f'[^{UNSAFE}\\s"=\\\\{{]+').fullmatch
 
 
 def _plain(value: object) -> Any:

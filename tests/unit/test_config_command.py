@@ -5,7 +5,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mwl.cli.config import config as app, fail, report_notes
+from mwl.cli.arguments import fail
+from mwl.cli.config import config as app
+from mwl.cli.config import report_notes
 from mwl.config import Note, default_file
 from mwl.errors import ConfigError
 from support.telemetry import captured_log

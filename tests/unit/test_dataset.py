@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom import datadict
+from pydicom import datadict, dcmread
 
 from mwl.attributes import ATTRIBUTES
 from mwl.dataset import (
@@ -28,9 +28,11 @@ from mwl.dataset import (
     character_set,
     decode,
     encode,
+    encode_file,
     extend_dictionary,
     keyword_of,
     name_of,
+    read_dicom_file,
     read_file,
     read_selected,
     select,
@@ -679,3 +681,37 @@ def test_what_dcmconv_writes_is_read(options: list[str], tmp_path: Path) -> None
     written.write_bytes(file_of(WORKLIST))
     subprocess.run(["dcmconv", *options[0].split(), written, converted], check=True)
     assert read_file(converted.read_bytes()) == WORKLIST
+
+
+@pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
+def test_a_file_that_was_made_is_read_with_its_meta_information(transfer_syntax: str) -> None:
+    elements = {0x00100010: Element(0x00100010, "PN", b"DOE^JANE")}
+    file = read_dicom_file(encode_file(elements, transfer_syntax))
+    assert file.transfer_syntax == transfer_syntax
+    assert file.elements == elements
+    assert file.meta[0x00020010].value == transfer_syntax.encode().ljust(
+        (len(transfer_syntax) + 1) // 2 * 2, b"\0"
+    )
+
+
+@pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
+def test_pydicom_reads_the_file_that_was_made(transfer_syntax: str) -> None:
+    elements = {0x00100010: Element(0x00100010, "PN", b"DOE^JANE")}
+    read = dcmread(BytesIO(encode_file(elements, transfer_syntax)))
+    assert read.PatientName == "DOE^JANE"
+    assert read.file_meta.TransferSyntaxUID == transfer_syntax
+    assert read.file_meta.FileMetaInformationVersion == b"\0\1"
+    assert read.file_meta.MediaStorageSOPInstanceUID.startswith("2.25.")
+
+
+def test_meta_information_that_is_given_is_kept() -> None:
+    elements = {0x00100010: Element(0x00100010, "PN", b"DOE^JANE")}
+    instance = Element(0x00020003, "UI", b"1.2.3\0")
+    data = encode_file(elements, EXPLICIT_VR_LITTLE_ENDIAN, {instance.tag: instance})
+    assert read_dicom_file(data).meta[0x00020003] == instance
+
+
+def test_a_bare_data_set_has_no_meta_information() -> None:
+    elements = {0x00100010: Element(0x00100010, "PN", b"DOE^JANE")}
+    file = read_dicom_file(encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN))
+    assert file == (EXPLICIT_VR_LITTLE_ENDIAN, {}, elements)

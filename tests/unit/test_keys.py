@@ -2,9 +2,9 @@
 
 import pytest
 
-from mwl.cli.keys import USUAL_KEYS, identifier_of
 from mwl.dataset import ENCODINGS, Element, character_set, values
-from mwl.errors import ConfigError
+from mwl.errors import InputError
+from mwl.keys import USUAL_KEYS, identifier_of
 
 SEQUENCE = 0x00400100
 MODALITY = 0x00080060
@@ -90,6 +90,6 @@ def test_the_usual_keys_ask_and_do_not_match() -> None:
     ],
 )
 def test_a_key_that_cannot_be_read_says_why(key: str, fact: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(InputError) as caught:
         identifier_of([key])
     assert fact in str(caught.value)

@@ -1,8 +1,15 @@
-"""Arguments that several commands check alike."""
+"""What several commands do alike with their arguments: check them, refuse them."""
 
 import string
+from typing import NoReturn
 
 import typer
+
+from mwl.errors import InputError
+from mwl.text import escape
+
+EXIT_STATUS = 2
+"""Exit status when what the user gave cannot be used."""
 
 AE_TITLE_LIMIT = 16
 """Characters in an AE title: PS3.5 Table 6.2-1."""
@@ -23,3 +30,10 @@ def checked_ae_title(value: str | None) -> str | None:
             f"an AE title has 1 to {AE_TITLE_LIMIT} characters of ASCII and no backslash"
         )
     return value.strip()
+
+
+def fail(error: InputError) -> NoReturn:
+    """Tell what cannot be used, on standard error, and end with exit status 2."""
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        typer.echo(f"error: {escape(text)}", err=True)
+    raise typer.Exit(EXIT_STATUS)

@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from mwl import telemetry
+from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.config import (
     Note,
     check,
@@ -20,9 +21,7 @@ from mwl.config import (
     refusals,
 )
 from mwl.errors import ConfigError
-
-EXIT_STATUS = 2
-"""Exit status when the command line or the configuration cannot be used."""
+from mwl.text import escape
 
 config = typer.Typer(
     add_completion=False,
@@ -36,13 +35,6 @@ Files = Annotated[
 ]
 NOTE_EVENTS = {"warning": "config_warning", "ignored": "config_ignored"}
 """Log event of each kind of note."""
-
-
-def fail(error: ConfigError) -> NoReturn:
-    """Tell what cannot be used, on standard error, and end with exit status 2."""
-    for text in (str(error), *getattr(error, "__notes__", ())):
-        typer.echo(f"error: {telemetry.escape(text)}", err=True)
-    raise typer.Exit(EXIT_STATUS)
 
 
 def report_notes(notes: Iterable[Note]) -> None:
@@ -105,10 +97,10 @@ def check_files(
         errors = refusals(checked.loaded)
         notes = [*notes, *missing_here(checked.loaded)]
     for error in errors:
-        typer.echo(f"error: {telemetry.escape(str(error))}")
+        typer.echo(f"error: {escape(str(error))}")
     for note in notes:
         if verbose or note.kind == "warning":
-            typer.echo(f"{note.kind}: {telemetry.escape(note.describe())}")
+            typer.echo(f"{note.kind}: {escape(note.describe())}")
     if errors:
         raise typer.Exit(EXIT_STATUS)
     warnings = sum(note.kind == "warning" for note in notes)

@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as literal
 from rich.table import Table
 
-from mwl import telemetry
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.cli.arguments import checked_ae_title
-from mwl.cli.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.dataset import (
     ENCODINGS,
     CharacterSet,
@@ -29,8 +27,10 @@ from mwl.dataset import (
     values,
 )
 from mwl.dump import dump
-from mwl.errors import ConfigError, DatasetError, PeerRefused
+from mwl.errors import DatasetError, InputError, PeerRefused
+from mwl.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer, Response, associate
+from mwl.text import escape
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 
@@ -158,7 +158,7 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
     peer = Peer(host, port, called, calling, timeout)
     try:
         queries = list(_queries(query_files or [], keys or [], as_table=as_table))
-    except ConfigError as error:
+    except InputError as error:
         typer.echo(f"mwl find: {error}", err=True)
         raise typer.Exit(2) from error
     printer = _JsonPrinter() if as_json else _TablePrinter() if as_table else _DumpPrinter()
@@ -180,9 +180,9 @@ def _queries(files: list[Path], keys: list[str], *, as_table: bool) -> Iterator[
         try:
             yield identifier_of(keys, base=read_file(file.read_bytes()))
         except OSError as error:
-            raise ConfigError(error.strerror or str(error), file=str(file)) from error
+            raise InputError(error.strerror or str(error), file=str(file)) from error
         except DatasetError as error:
-            raise ConfigError(f"not a DICOM data set: {error}", file=str(file)) from error
+            raise InputError(f"not a DICOM data set: {error}", file=str(file)) from error
 
 
 class _Printer:
@@ -230,7 +230,7 @@ class _TablePrinter(_Printer):
         answers = "1 answer" if self.count == 1 else f"{self.count} answers"
         table = Table(*columns, caption=answers, caption_justify="left")
         for row in self._rows:
-            table.add_row(*(escape(row.get(name, "")) for name in columns))
+            table.add_row(*(literal(row.get(name, "")) for name in columns))
         width = None if sys.stdout.isatty() else WIDTH_OF_FILE
         Console(width=width).print(table)
 
@@ -244,7 +244,7 @@ def _cells(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
         elif element.tag != SPECIFIC_CHARACTER_SET:
             yield (
                 HEADINGS.get(element.tag) or name_of(element.tag),
-                telemetry.escape(", ".join(map(str.strip, values(element, text)))),
+                escape(", ".join(map(str.strip, values(element, text)))),
             )
 
 
@@ -306,7 +306,7 @@ def _say_status(response: Response) -> int:
         for tag in command.offending_element
     )
     name = STATUS_NAMES.get(command.status, "")
-    facts = [name, telemetry.escape(command.error_comment), offending]
+    facts = [name, escape(command.error_comment), offending]
     typer.echo(f"mwl: status {command.status:04X}: {': '.join(filter(None, facts))}", err=True)
     return 1
 

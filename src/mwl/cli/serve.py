@@ -11,8 +11,8 @@ import typer
 import uvloop
 
 from mwl import telemetry
-from mwl.cli.arguments import checked_ae_title
-from mwl.cli.config import fail, report_notes
+from mwl.cli.arguments import checked_ae_title, fail
+from mwl.cli.config import report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
 from mwl.server import Server

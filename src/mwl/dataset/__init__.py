@@ -40,7 +40,7 @@ from mwl.dataset.elements import (
     encode,
     extend_dictionary,
 )
-from mwl.dataset.files import read_file
+from mwl.dataset.files import DicomFile, encode_file, new_meta, read_dicom_file, read_file
 from mwl.dataset.selection import Selection, read_selected, select
 from mwl.dataset.values import to_json, values
 
@@ -62,6 +62,7 @@ __all__ = [
     "TRANSFER_SYNTAXES",
     "VRS",
     "CharacterSet",
+    "DicomFile",
     "DictionaryEntry",
     "Element",
     "Elements",
@@ -70,11 +71,14 @@ __all__ = [
     "decode",
     "dictionary_version",
     "encode",
+    "encode_file",
     "extend_dictionary",
     "keyword_of",
     "load_registry",
     "name_of",
+    "new_meta",
     "pad_of",
+    "read_dicom_file",
     "read_file",
     "read_selected",
     "select",

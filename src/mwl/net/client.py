@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
+from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.dataset import TRANSFER_SYNTAXES, Elements, encode
 from mwl.errors import PeerRefused
 from mwl.wire.association import (
@@ -32,8 +33,6 @@ from mwl.wire.association import (
 )
 from mwl.wire.dimse import PRIORITY_MEDIUM, Command, CommandField, Status
 from mwl.wire.negotiation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
     MODALITY_WORKLIST_FIND,
     VERIFICATION,
     NegotiatedContext,

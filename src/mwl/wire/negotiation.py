@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
 
+from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.wire.pdu import (
     APPLICATION_CONTEXT,
     DEFAULT_MAX_PDU_LENGTH,
@@ -31,12 +32,6 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 """Modality Worklist Information Model - FIND (PS3.4 K.6.1.4)."""
-
-IMPLEMENTATION_CLASS_UID = "1.2.826.0.1.3680043.10.1811.1"
-"""Names this implementation to its peers (PS3.7 D.3.3.2)."""
-
-IMPLEMENTATION_VERSION_NAME = "MWL_0_1"
-"""Names its version, in at most 16 characters (PS3.7 D.3.3.2)."""
 
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 

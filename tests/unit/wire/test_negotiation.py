@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.wire.negotiation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
     MODALITY_WORKLIST_FIND,
     VERIFICATION,
     NegotiatedContext,

@@ -27,7 +27,7 @@ from mwl.dataset import (
     tag_of,
     vr_of,
 )
-from mwl.errors import ConfigError, DatasetError
+from mwl.errors import DatasetError, InputError
 
 _ASCII = ENCODINGS["Ascii"]
 _UTF_8 = ENCODINGS["Utf8"]
@@ -97,7 +97,7 @@ def identifier_of(
         also: Keys to ask for besides, such as `USUAL_KEYS`.
 
     Raises:
-        ConfigError: A key that cannot be read, a keyword that the dictionary lacks.
+        InputError: A key that cannot be read, a keyword that the dictionary lacks.
     """
     asked = [_parse(key) for key in keys]
     elements = dict(base or {})
@@ -142,8 +142,8 @@ def _take_tag(key: str, text: str) -> tuple[int, str]:
     return tag, text[match.end() :]
 
 
-def _unreadable(key: str, why: str) -> ConfigError:
-    return ConfigError(
+def _unreadable(key: str, why: str) -> InputError:
+    return InputError(
         f"key {key.partition('=')[0]!r}: {why}",
         option="-k",
         hint="write 0008,0050=VALUE, PatientName=VALUE or "
@@ -161,7 +161,7 @@ def _character_set(keys: Sequence[_Key], base: Elements) -> CharacterSet:
         if declared in base:
             return character_set(base, _ASCII)
     except DatasetError as error:
-        raise ConfigError(str(error), option="-k") from error
+        raise InputError(str(error), option="-k") from error
     return _ASCII if all(key.value.isascii() for key in keys) else _UTF_8
 
 

@@ -1,0 +1,1 @@
+"""Rules that a worklist item must meet, as numbered findings."""

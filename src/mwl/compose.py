@@ -1,0 +1,1 @@
+"""New worklist items from keys, JSON or rows of a table, with what can be filled in."""

@@ -1,0 +1,81 @@
+"""Putting a file into a folder so that nobody ever sees half of it, and no power cut loses it."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+MODE = 0o644
+"""Permissions of a new file before the umask: a server under another account has to read it."""
+
+
+def place(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Write a whole file: beside its place under a temporary name, then moved there.
+
+    The temporary name begins with a dot and does not end in `.wl`, so that no server takes it for
+    a worklist file. When this returns, file and name are on the disk.
+
+    Args:
+        path: Where to put it.
+        data: The whole content.
+        replace: Whether a file that is there already makes way.
+
+    Raises:
+        FileExistsError: A file is there already, and `replace` is not set. It is left as it was.
+        OSError: The folder cannot be written.
+    """
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, _mode_of(path) if replace else MODE & ~_umask())
+            stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+        if replace or not _link(aside, path):
+            Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _link(aside: str, path: Path) -> bool:
+    """Give a file its name unless another has it, which a rename would take from that other.
+
+    Returns:
+        False where the folder knows no second names: FAT and some network folders. There, two
+        programs that write the same name in the same moment are not told apart.
+    """
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    Path(aside).unlink()
+    return True
+
+
+def _mode_of(path: Path) -> int:
+    """Give the permissions of the file that is replaced, or those of a new one."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return MODE & ~_umask()
+
+
+def _umask() -> int:
+    # The system can only be asked for it by setting another.
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

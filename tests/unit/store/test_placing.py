@@ -1,0 +1,76 @@
+"""Files are put into a folder whole, or not at all."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mwl.store.placing import place
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_file_is_there_with_its_content_and_nothing_else_is(tmp_path: Path) -> None:
+    place(tmp_path / "a.wl", b"content")
+    assert (tmp_path / "a.wl").read_bytes() == b"content"
+    assert names(tmp_path) == ["a.wl"]
+
+
+def test_a_file_that_is_there_is_left_alone_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.wl"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        place(path, b"new")
+    assert path.read_bytes() == b"old"
+    place(path, b"new", replace=True)
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.wl"]
+
+
+def test_a_new_file_can_be_read_by_others_and_a_replaced_one_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.wl"
+    umask = os.umask(0o022)
+    try:
+        place(path, b"1")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        path.chmod(0o600)
+        place(path, b"2", replace=True)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(umask)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_failure_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        place(tmp_path / "a.wl", b"content", replace=replace)
+    assert names(tmp_path) == []
+
+
+def test_where_there_are_no_hard_links_a_file_is_left_alone_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    path = tmp_path / "a.wl"
+    place(path, b"old")
+    with pytest.raises(FileExistsError):
+        place(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.wl"]
+
+
+def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        place(tmp_path / "missing" / "a.wl", b"")
