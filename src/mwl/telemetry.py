@@ -14,13 +14,11 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, NamedTuple, TextIO
-
-import structlog
 
 from mwl.text import UNSAFE, escape
 
@@ -265,13 +263,12 @@ def _layout(level: str, event: str, names: tuple[str, ...], kinds: tuple[type, .
 
 
 class _TextRenderer:
-    """Structlog processor: `TIME LEVEL event key=value ...`."""
+    """Makes a line of an event: `TIME LEVEL event key=value ...`."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
 
-    def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
-        event = fields.pop("event")
+    def __call__(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         values = [*fields.values()]
         template, spelled = _layout(level, event, tuple(fields), tuple(map(type, values)))
         for place, spell in spelled:
@@ -280,14 +277,14 @@ class _TextRenderer:
 
 
 class _JsonRenderer:
-    """Structlog processor: one object a line, with `timestamp`, `level` and `event` first."""
+    """Makes a line of an event: an object with `timestamp`, `level` and `event` first."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
 
-    def __call__(self, _: object, level: str, fields: MutableMapping[str, Any]) -> str:
-        line = {"timestamp": self._clock(), "level": level.lower(), "event": fields.pop("event")}
-        line |= {
+    def __call__(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
+        head = {"timestamp": self._clock(), "level": level.lower(), "event": event}
+        line = head | {
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in fields.items()
             if value is not None
@@ -356,34 +353,25 @@ def _write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, data[written:])
 
 
-class _EventLogger(structlog.BoundLoggerBase):
-    """Structlog logger that is told the level and all fields in one call."""
+_Render = Callable[[str, str, Mapping[str, Any]], str]
+"""Makes a whole line of a level, an event and its fields."""
 
-    @property
-    def sink(self) -> _Sink:
-        """Where its lines go."""
-        sink: _Sink = self._logger
-        return sink
-
-    def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        """Run the processors on an event and hand the line to the sink.
-
-        There is no bound context, so the fields need not be copied as `_process_event` does.
-        """
-        fields["event"] = event
-        line: Any = fields
-        for processor in self._processors:
-            line = processor(self._logger, level, line)
-        self._logger.write(line)
-
-
-_RENDERERS: Mapping[str, Callable[[_Clock], Callable[..., str]]] = MappingProxyType(
+_RENDERERS: Mapping[str, Callable[[_Clock], _Render]] = MappingProxyType(
     {"text": _TextRenderer, "json": _JsonRenderer}
 )
+
+
+class _Writer(NamedTuple):
+    """How lines are made, and where they go."""
+
+    render: _Render
+    sink: _Sink
+
+
 _LEVELS: dict[str, str | None] = {}
 """For each event, the name of its level when that is written, else None."""
-_LOGGERS: list[_EventLogger] = []
-"""The one logger in use."""
+_WRITERS: list[_Writer] = []
+"""The one in use."""
 
 
 def configure(
@@ -402,7 +390,7 @@ def configure(
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
     least = VERBOSITY[level]
-    _LOGGERS[:] = [_EventLogger(_Sink(stream), [_RENDERERS[format](_Clock(time_ns))], {})]
+    _WRITERS[:] = [_Writer(_RENDERERS[format](_Clock(time_ns)), _Sink(stream))]
     _LEVELS.update(
         {name: row.level.name if row.level >= least else None for name, row in EVENTS.items()}
     )
@@ -418,7 +406,7 @@ def write_together(later: Callable[[Callable[[], None]], object] | None) -> None
         later: Calls back soon, as `call_soon` of an event loop; what was emitted until then is
             written at once. None writes each line when it is emitted, and what was held now.
     """
-    sink = _LOGGERS[0].sink
+    sink = _WRITERS[0].sink
     sink.later = later
     if later is None:
         sink.flush()
@@ -451,4 +439,5 @@ def emit(event: str, /, **fields: Any) -> None:
         return
     if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):
         fields["traceback"] = "".join(traceback.format_exception(error))
-    _LOGGERS[0].write(level, event, fields)
+    render, sink = _WRITERS[0]
+    sink.write(render(level, event, fields))
