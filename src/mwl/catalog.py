@@ -59,6 +59,11 @@ class Catalog:
         """The items of each source, as a live view."""
         return MappingProxyType(self._items)
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The sources that are not served because of a fault, each with the reason."""
+        return self._store.unreadable
+
     def notice(self) -> int:
         """Note every change that was complete before this call.
 

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from mwl.text import UNSAFE, escape
 
-Verbosity = Literal["default", "verbose", "trace"]
+Verbosity = Literal["none", "default", "verbose", "trace"]
 Format = Literal["text", "json"]
 
 
@@ -34,12 +34,14 @@ class Level(IntEnum):
     INFO = 20
     WARNING = 30
     ERROR = 40
+    NONE = 50
 
 
 VERBOSITY: Mapping[str, Level] = MappingProxyType(
-    {"default": Level.INFO, "verbose": Level.DEBUG, "trace": Level.TRACE}
+    {"none": Level.NONE, "default": Level.INFO, "verbose": Level.DEBUG, "trace": Level.TRACE}
 )
-"""The least level that is written, for each value of `--verbose` and `--trace`."""
+"""The least level that is written: that of a server with and without `--verbose` or `--trace`, and
+that of a command that reports in its own way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +386,8 @@ def configure(
     """Choose what is written and where. Until it is called: default level, text, standard error.
 
     Args:
-        level: "default" writes INFO and above, "verbose" DEBUG too, "trace" everything.
+        level: "default" writes INFO and above, "verbose" DEBUG too, "trace" everything, "none"
+            nothing.
         format: "text" for `key=value` lines, "json" for one object a line.
         stream: Where lines go; None is the standard error stream.
         time_ns: Clock, nanoseconds since 1970 in UTC.

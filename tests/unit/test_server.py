@@ -7,7 +7,7 @@ import pytest
 
 from mwl.config import Config, of_folder
 from mwl.find import Worklist
-from mwl.server import Worklists, cache_folder
+from mwl.site import Worklists, cache_folder
 from mwl.store import directory
 from mwl.store.snapshot import LEAST_FILES
 from support.datasets import data_set, file_of

@@ -35,6 +35,11 @@ Sources = Mapping[str, tuple[WorklistItem, ...]]
 class Store(Protocol):
     """A place that holds worklist items and changes without being asked."""
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The sources that are not served because of a fault, each with the reason."""
+        ...
+
     def notice(self) -> int:
         """Note every change that was complete before this call.
 

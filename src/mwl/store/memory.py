@@ -1,6 +1,7 @@
 """A store that holds what the program puts into it: for tests and demonstrations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from mwl.errors import StoreError
 from mwl.item import WorklistItem
@@ -15,6 +16,16 @@ class MemoryStore:
         self._noted = 0
         self._read = 0
         self._failure: StoreError | None = None
+        self._faults: dict[str, str] = {}
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The sources that are not served, each with the reason."""
+        return MappingProxyType(self._faults)
+
+    def refuse(self, source: str, reason: str) -> None:
+        """Let a source have a fault for which it is not served."""
+        self._faults[source] = reason
 
     def put(self, source: str, items: tuple[WorklistItem, ...]) -> None:
         """Let a source hold these items."""
