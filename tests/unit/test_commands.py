@@ -36,7 +36,12 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
-    [("--version", "asyncio"), ("--help", "asyncio"), ("config --help", "asyncio")],
+    [
+        ("--version", "asyncio"),
+        ("--help", "asyncio"),
+        ("config --help", "asyncio"),
+        ("explain --help", "asyncio"),
+    ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
     code = (

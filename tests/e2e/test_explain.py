@@ -1,0 +1,149 @@
+"""`mwl explain` as a process, beside the server that it speaks for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.server import run_mwl, running_server
+from support.worklist_files import FIVE_ITEMS, GARBAGE, configuration, fill, query_file, worklist
+
+STEP = "ScheduledProcedureStepSequence[0]"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("explain") / "items", FIVE_ITEMS)
+
+
+def explain(*arguments: str | Path, status: int = 0) -> dict[str, Any]:
+    done = run_mwl("explain", *arguments, "--json")
+    assert done.returncode == status, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["PatientName=DOE*"],
+        [f"{STEP}.Modality=CT", "PatientID"],
+        [
+            f"{STEP}.ScheduledProcedureStepStartDate=20250110-20250111",
+            "PatientID",
+            "AccessionNumber",
+        ],
+        ["PatientID=nobody"],
+    ],
+)
+def test_the_answers_are_those_of_the_server(folder: Path, keys: list[str]) -> None:
+    arguments = [part for key in keys for part in ("-k", key)]
+    with running_server(folder) as server:
+        answered = run_mwl("find", "--json", *arguments, server.host, server.port)
+    report = explain(folder, *arguments)
+    assert [found["identifier"] for found in report["answers"]] == json.loads(answered.stdout)
+    assert report["status"] == "0000"
+    assert report["items"] == 5 == report["matches"] + report["missed"]
+
+
+def test_the_report_for_people_shows_query_answer_misses_and_hints(folder: Path) -> None:
+    done = run_mwl(
+        *("explain", folder, "-k", f"{STEP}.Modality=ct", "-k", "PatientName", "--misses", "2")
+    )
+    assert done.returncode == 0
+    for part in (
+        "MWL at 127.0.0.1 asks ORTHANC",
+        "is “ct”",
+        "5 of 5",
+        "To be returned: Patient's Name",
+        "0 items of 5 match",
+        "Nearest misses, 2 of 5",
+        "“CT”",
+        "Only upper and lower case differ in Modality",
+    ):
+        assert part in done.stdout
+
+
+def test_files_can_be_asked_one_by_one(folder: Path) -> None:
+    report = explain(folder / "p1.wl", "-k", "PatientID=P2")
+    assert (report["items"], report["matches"]) == (1, 0)
+    assert report["misses"][0]["excluded_by"] == [
+        {"key": "PatientID", "asks": "is “P2”", "stored": "“P1”"}
+    ]
+
+
+def test_a_file_that_cannot_be_served_is_told(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "items", {"bad.wl": GARBAGE})
+    assert list(explain(folder)["unreadable"]) == ["bad.wl"]
+    assert list(explain(folder / "bad.wl")["unreadable"]) == [str(folder / "bad.wl")]
+
+
+def test_the_query_may_come_from_a_file_and_keys_go_before_it(folder: Path, tmp_path: Path) -> None:
+    query = query_file(tmp_path / "query.dcm", worklist("P1", "DOE*"))
+    assert explain(folder, "--query", query, "-k", "PatientID=P3")["matches"] == 0
+
+
+def test_the_configuration_decides_access_station_and_limit(folder: Path, tmp_path: Path) -> None:
+    file = configuration(
+        tmp_path / "mwl.json",
+        folder,
+        DicomModalities={
+            "ct1": ["CT1", "192.0.2.7", 104],
+            "us": {"AET": "US1", "Host": "192.0.2.8", "Port": 104, "AllowFindWorklist": False},
+        },
+        DicomCheckModalityHost=True,
+        Worklists={"FilterIssuerAet": True, "LimitAnswers": 1},
+    )
+    known = explain("--config", file, "--calling-aet", "CT1")
+    assert known["caller"]["host"] == "192.0.2.7"
+    assert (known["matches"], len(known["answers"]), known["status"]) == (2, 1, "FE00")
+    stranger = explain("--config", file, "--calling-aet", "MR7", status=1)
+    assert "DicomModalities" in stranger["refused"]["reason"]
+    forbidden = explain("--config", file, "--calling-aet", "US1", status=1)
+    assert "AllowFindWorklist" in forbidden["refused"]["remedy"]
+    elsewhere = explain(
+        *("--config", file, "--calling-aet", "CT1", "--host", "192.0.2.9"), status=1
+    )
+    assert elsewhere["refused"]["stage"] == "query"
+
+
+def test_a_called_ae_title_has_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "items" / "CT9", {"p1.wl": FIVE_ITEMS["p1.wl"]})
+    file = configuration(
+        tmp_path / "mwl.json",
+        tmp_path / "items",
+        DicomAlwaysAllowFindWorklist=True,
+        Worklists={"FolderPerCalledAet": True},
+    )
+    assert explain("--config", file, "--called-aet", "CT9")["matches"] == 1
+    missing = explain("--config", file, "--called-aet", "CT8", status=1)
+    assert "no folder for the called AE title CT8" in missing["refused"]["reason"]
+
+
+def test_a_refused_query_is_told_with_what_is_legal(folder: Path) -> None:
+    done = run_mwl("explain", folder, "-k", f"{STEP}.ScheduledProcedureStepStartDate=2026-11-24")
+    assert done.returncode == 1
+    assert "status A900" in done.stdout
+    assert "Ask for one day, 20261124" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to look at"),
+        (["{missing}"], "No such file"),
+        (["{folder}", "{folder}"], "one folder, or files"),
+        (["{folder}", "-k", "PatientNam=X"], "PatientNam"),
+        (["{folder}", "--query", "{missing}"], "No such file"),
+        (["{folder}", "--config", "{missing}"], "missing"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_exit_status_2(
+    folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    names = {"folder": folder, "missing": tmp_path / "missing"}
+    done = run_mwl("explain", *(argument.format(**names) for argument in arguments))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not done.stdout
