@@ -715,3 +715,18 @@ def test_a_bare_data_set_has_no_meta_information() -> None:
     elements = {0x00100010: Element(0x00100010, "PN", b"DOE^JANE")}
     file = read_dicom_file(encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN))
     assert file == (EXPLICIT_VR_LITTLE_ENDIAN, {}, elements)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Dicom-File-Format\n\n# Dicom-Meta-Information-Header\n",
+        "(0008,0005) CS [ISO_IR 100]   # 10, 1 SpecificCharacterSet\n",
+        "\ufeff\n(0010,0010) PN DOE^JANE\n",
+        '{"00100010": {"vr": "PN"}}',
+        '[\n {"PatientName": "DOE^JANE"}]',
+    ],
+)
+def test_text_in_place_of_a_file_is_told_with_what_to_do(text: str) -> None:
+    with pytest.raises(DatasetError, match="mwl undump"):
+        read_file(text.encode())

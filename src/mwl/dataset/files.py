@@ -3,6 +3,7 @@
 Source: DICOM PS3.10 section 7.1 (file meta information), PS3.5 Annex A (transfer syntaxes).
 """
 
+import re
 import uuid
 from typing import NamedTuple
 
@@ -28,6 +29,12 @@ TRANSFER_SYNTAX_UID = 0x00020010
 _PREFIX = b"DICM"
 _PREFIX_OFFSET = 128
 _META_GROUP = b"\x02\x00"
+
+_TEXT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:#[\s!-~]|\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)|[\[{]\s*[\"{])"
+)
+"""How the text of a dump and a JSON document begin. Read as a tag, these letters are groups from
+0A09 up; a worklist item begins far below."""
 
 
 def read_file(data: bytes) -> Elements:
@@ -137,6 +144,8 @@ def data_set_of(data: bytes) -> tuple[str, int]:
         transfer_syntax, start = read_meta(data, start)
     if start >= len(data):
         raise DatasetError("file holds no data set", offset=start)
+    if start == 0 and _TEXT.match(data):
+        raise DatasetError("file is text, of which `mwl undump` makes a worklist file", offset=0)
     return transfer_syntax or _sniff(data, start), start
 
 
