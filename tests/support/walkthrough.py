@@ -1,0 +1,124 @@
+"""Pages of docs/ that a person types after, run as they are written.
+
+In a block marked `console` a line that begins with `$ ` is a command, what follows is its output.
+In the output `...` stands for any text of a line, and alone on a line for any lines. A command ends
+with status 0 unless the next one is `echo $?`. `mwl serve` runs on, as in a second terminal, until
+the page ends. It takes a free port here, which stands for the page's 4242.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 30.0
+"""Longest that a command may take."""
+
+PAGE_PORT = "4242"
+
+_LISTENING = re.compile(r" listening .* port=(\d+)")
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A command and the output that the page shows; None where it shows none."""
+
+    command: str
+    output: tuple[str, ...]
+
+
+def typed(page: str) -> Iterator[Typed]:
+    """Give the commands of a page in their order."""
+    for block in _BLOCK.findall(page):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            lines = part.rstrip("\n").split("\n")
+            command = [lines.pop(0)]
+            while command[-1].endswith("\\"):
+                command.append(lines.pop(0))
+            yield Typed("\n".join(command), tuple(lines))
+
+
+class Terminal:
+    """Where the commands of one page are typed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = PAGE_PORT
+        self._status = 0
+        self._servers: list[subprocess.Popen[str]] = []
+        self._environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "COLUMNS": "120",
+            "LC_ALL": "C.UTF-8",
+            "NO_COLOR": "1",
+        }
+
+    def type(self, command: str) -> str:
+        """Run a command and give what it prints."""
+        if command == "echo $?":
+            return str(self._status)
+        command = command.replace(PAGE_PORT, self._port)
+        if command.startswith("mwl serve"):
+            return self._serve(command)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_S,
+            text=True,
+            check=False,
+        )
+        self._status = done.returncode
+        return done.stdout.replace(self._port, PAGE_PORT)
+
+    @property
+    def status(self) -> int:
+        """Exit status of the last command."""
+        return self._status
+
+    def _serve(self, command: str) -> str:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command} --port 0"],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._servers.append(server)
+        assert server.stderr is not None
+        lines = []
+        for line in server.stderr:
+            lines.append(line)
+            if (listening := _LISTENING.search(line)) is not None:
+                self._port = listening[1]
+            if " folder_loaded " in line:
+                return "".join(lines).replace(self._port, PAGE_PORT)
+        raise AssertionError(f"{command} ended: {''.join(lines)}")
+
+    def close(self) -> None:
+        """End the servers."""
+        for server in self._servers:
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=TIMEOUT_S)
+
+
+def is_shown(expected: tuple[str, ...], printed: str) -> bool:
+    """Tell whether a command printed what the page shows."""
+    pattern = "".join(
+        r"(?:[^\n]*\n)*?" if line == "..." else f"{_line_pattern(line)}[ ]*\n" for line in expected
+    )
+    return re.fullmatch(pattern, f"{printed.rstrip()}\n") is not None
+
+
+def _line_pattern(line: str) -> str:
+    return r"[^\n]*".join(re.escape(part) for part in line.rstrip().split("..."))
