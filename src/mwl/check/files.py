@@ -56,8 +56,8 @@ def bare(subject: Subject) -> Iterator[Fault]:
 
 def too_long(subject: Subject) -> Iterator[Fault]:
     """MWL105."""
-    if _is_too_long(subject):
-        yield Fault((), f"more than {MAX_FILE_BYTES} bytes")
+    if subject.fault and _is_too_long(subject):
+        yield Fault((), str(subject.fault))
 
 
 def _is_too_long(subject: Subject) -> bool:

@@ -44,7 +44,7 @@ GROUPS = {
     "5": "Codes and identifiers",
     "6": "Time",
     "7": "Across the files",
-    "8": "Device profiles",
+    "8": "Needs of devices",
 }
 """What the hundreds of the rule numbers stand for."""
 

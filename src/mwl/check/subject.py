@@ -21,6 +21,7 @@ from mwl.dataset import (
     values,
 )
 from mwl.errors import DatasetError
+from mwl.item import MAX_FILE_BYTES
 
 Path = tuple[int, ...]
 """Where an attribute is: tags and positions of items in turn, such as (00400100H, 0, 00400002H)."""
@@ -156,7 +157,7 @@ class Subject:
 def read_subject(source: str, data: bytes, conditions: Conditions) -> Subject:
     """Read a file for the rules; what cannot be read is a subject too."""
     try:
-        elements = read_file(data)
+        elements = _read(data)
     except DatasetError as fault:
         return Subject(source, data, conditions, fault)
     is_declared = _has_character_set(elements)
@@ -167,6 +168,12 @@ def read_subject(source: str, data: bytes, conditions: Conditions) -> Subject:
         within.setdefault(level.path[::2], []).append(level)
     fields = tuple(found for level in levels for found in _fields(level))
     return Subject(source, data, conditions, None, levels, within, fields)
+
+
+def _read(data: bytes) -> Elements:
+    if len(data) > MAX_FILE_BYTES:
+        raise DatasetError(f"more than {MAX_FILE_BYTES} bytes")
+    return read_file(data)
 
 
 def is_empty(element: Element) -> bool:

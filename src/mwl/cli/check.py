@@ -3,15 +3,26 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 import typer
 
-from mwl.check import HEAD_BYTES, PROFILES, RULES, Checker, Conditions, Finding, Profile, Rule
+from mwl.check import (
+    HEAD_BYTES,
+    PROFILES,
+    RULES,
+    Checker,
+    Conditions,
+    Finding,
+    Profile,
+    Rule,
+    Severity,
+)
 from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.dataset import ENCODINGS, CharacterSet
 from mwl.errors import InputError
@@ -23,6 +34,8 @@ WARNINGS_STATUS = 1
 
 PROGRESS_FILES = 500
 """From so many files on a terminal shows how far the work is."""
+
+_COLOURS: Mapping[Severity, str] = MappingProxyType({"error": "red", "warning": "yellow"})
 
 _LIST = "list"
 _DAY_FORMATS = ["%Y%m%d", "%Y-%m-%d"]
@@ -91,6 +104,8 @@ def check(
         files = _expanded(sources or [])
     except InputError as error:
         fail(error)
+    if all(source.is_stray for source in files):
+        typer.echo("note: there is no *.wl file; folders in a folder are not looked into", err=True)
     findings = [*_checked(files, checker), *checker.together()]
     if as_json:
         typer.echo(json.dumps([_as_json(finding) for finding in findings], indent=2))
@@ -215,9 +230,9 @@ def _print(findings: Sequence[Finding], files: Sequence[_Source], *, is_quiet: b
     if not is_quiet:
         ordered = sorted(findings, key=lambda finding: finding.source)
         for source, of_file in groupby(ordered, key=lambda finding: finding.source):
-            typer.echo(escape(source))
+            typer.secho(escape(source), bold=True)
             for line in _lines(of_file):
-                typer.echo(f"  {escape(line)}")
+                typer.echo(f"  {line}")
             typer.echo()
         _explain({finding.rule.number: finding.rule for finding in findings}.values())
     typer.echo(_summary(findings, sum(not source.is_stray for source in files)))
@@ -230,7 +245,8 @@ def _lines(findings: Iterable[Finding]) -> Iterator[str]:
         ordered, key=lambda found: (found.rule.number, found.severity, found.message)
     ):
         places = ", ".join(filter(None, map(_place, alike)))
-        yield " ".join(filter(None, (number, severity, places))) + f": {message}"
+        begin = typer.style(f"{number} {severity}", fg=_COLOURS[severity])
+        yield " ".join(filter(None, (begin, places))) + f": {escape(message)}"
 
 
 def _place(finding: Finding) -> str:
@@ -239,7 +255,7 @@ def _place(finding: Finding) -> str:
 
 def _explain(rules: Iterable[Rule]) -> None:
     for rule in sorted(rules, key=lambda rule: rule.number):
-        typer.echo(f"{rule.number}  {rule.title}")
+        typer.secho(f"{rule.number} {rule.title}", bold=True)
         typer.echo(f"  why: {rule.why}")
         typer.echo(f"  do:  {rule.advice}")
         typer.echo(f"  see: {rule.section}")
