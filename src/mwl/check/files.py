@@ -38,8 +38,12 @@ def looks_like_item(head: bytes) -> bool:
 def unreadable(subject: Subject) -> Iterator[Fault]:
     """MWL101."""
     if subject.fault and not is_dump(subject.data) and not _is_too_long(subject):
-        what = str(subject.fault) if subject.data else "file is empty"
-        yield Fault((), what)
+        if not subject.data:
+            yield Fault((), "file is empty")
+        elif b"\0" not in subject.data[:HEAD_BYTES]:
+            yield Fault((), "this is text, and no DICOM file")
+        else:
+            yield Fault((), str(subject.fault))
 
 
 def dump_text(subject: Subject) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from mwl.attributes import MODALITY, PATIENT_SEX, SCHEDULED_STATION_AE_TITLE, STUDY_INSTANCE_UID
-from mwl.check.subject import Fault, Finder, Level, Subject, tag_text
+from mwl.check.subject import Fault, Finder, Level, Subject
 from mwl.dataset import keyword_of
 
 CODE_VALUE = 0x00080100
@@ -122,7 +122,7 @@ def undefined_term(subject: Subject) -> Iterator[Fault]:
 
 def _advice(tag: int, term: str, terms: frozenset[str]) -> str:
     if tag != MODALITY:
-        return f"it has {', '.join(sorted(terms))}"
+        return f"the terms are {', '.join(sorted(terms))}"
     meant = _MEANT.get(term.upper()) or " or ".join(get_close_matches(term.upper(), terms, n=1))
     return f"{term[:16]!a} is no modality" + (f"; did you mean {meant}?" if meant else "")
 
@@ -136,7 +136,7 @@ def small_letters(subject: Subject) -> Iterator[Fault]:
         if field.path[-1] == SCHEDULED_STATION_AE_TITLE:
             for title in field.texts or ():
                 if title != title.upper():
-                    yield Fault(field.path, f"{title[:16]!a} in {tag_text(field.path[-1])}")
+                    yield Fault(field.path, f"{title[:16]!a} has small letters")
 
 
 FINDERS: Mapping[str, Finder] = {

@@ -197,8 +197,8 @@ _VALUES = (
         "MWL303",
         "error",
         "The value has a character that its VR does not allow.",
-        "Matching is by exact character for most attributes: a scanner that asks for `CT` misses "
-        "`ct`. Others reject the answer.",
+        "Most attributes are matched letter by letter: a scanner that asks for `CT` misses `ct`. "
+        "Some devices reject the answer.",
         "PS3.5 Table 6.2-1 and section 6.1.3",
         "Write it with the characters that the VR has.",
     ),
@@ -250,7 +250,7 @@ _VALUES = (
         "The patient's name has only one component.",
         "Without a caret the whole name is a family name: a query for family and given name misses "
         "it, and the scanner shows and stores it so.",
-        "PS3.5 section 6.2.1.1",
+        "PS3.5 section 6.2.1",
         "Write FAMILY^GIVEN.",
     ),
     Rule(

@@ -11,7 +11,6 @@ from mwl.dataset import (
     DEFAULT_REPERTOIRE_VRS,
     ENCODINGS,
     SINGLE_VALUE_TEXT_VRS,
-    TEXT_VRS,
     CharacterSet,
     Element,
     Elements,
@@ -133,6 +132,7 @@ class Subject:
         levels: The data set and all items in it, outer before inner.
         within: The same by the sequences that they are in, outermost first.
         fields: All attributes that are no sequences.
+        foreign: Those of them whose text is not plain ASCII, or cannot be decoded.
     """
 
     source: str
@@ -142,6 +142,7 @@ class Subject:
     levels: tuple[Level, ...] = ()
     within: Mapping[tuple[int, ...], list[Level]] = field(default_factory=dict)
     fields: tuple[Field, ...] = ()
+    foreign: tuple[Field, ...] = ()
 
     @property
     def root(self) -> Level:
@@ -167,7 +168,8 @@ def read_subject(source: str, data: bytes, conditions: Conditions) -> Subject:
     for level in levels:
         within.setdefault(level.path[::2], []).append(level)
     fields = tuple(found for level in levels for found in _fields(level))
-    return Subject(source, data, conditions, None, levels, within, fields)
+    foreign = tuple(filter(_is_foreign, fields))
+    return Subject(source, data, conditions, None, levels, within, fields, foreign)
 
 
 def _read(data: bytes) -> Elements:
@@ -179,9 +181,7 @@ def _read(data: bytes) -> Elements:
 def is_empty(element: Element) -> bool:
     """Tell whether an element has no value, or only padding."""
     value = element.value
-    return not (
-        value.strip(b" \0") if isinstance(value, bytes) and element.vr in TEXT_VRS else value
-    )
+    return not (value.strip(b" \0") if isinstance(value, bytes) else value)
 
 
 def _levels(outer: Level) -> Iterator[Level]:
@@ -214,6 +214,12 @@ def _fields(level: Level) -> Iterator[Field]:
     for tag, element in level.elements.items():
         if not isinstance(element.value, tuple):
             yield Field((*level.path, tag), element, level, _texts(element, level.text))
+
+
+def _is_foreign(field: Field) -> bool:
+    if field.element.vr not in CHARACTER_SET_VRS:
+        return False
+    return field.texts is None or not field.value.isascii()
 
 
 def _texts(element: Element, text: CharacterSet | None) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.check.subject import Fault, Field, Finder, Level, Subject
-from mwl.dataset import CHARACTER_SET_VRS, ENCODINGS, CharacterSet, character_set
+from mwl.dataset import ENCODINGS, CharacterSet, character_set
 from mwl.errors import DatasetError
 
 _WINDOWS = {
@@ -168,9 +168,7 @@ def _likely(value: bytes) -> str:
 def _diagnosis(field: Field) -> tuple[str, str] | None:
     """Tell which rule a text breaks, and what is wrong."""
     text = field.level.text
-    if text is None or field.element.vr not in CHARACTER_SET_VRS:
-        return None
-    if field.value.isascii() and field.texts is not None:
+    if text is None:
         return None
     found = ((number, diagnose(field, text)) for number, diagnose in _DIAGNOSES.items())
     return next((pair for pair in found if pair[1]), None)
@@ -180,7 +178,7 @@ def _diagnosed(subject: Subject, number: str) -> Iterator[Fault]:
     """Give the first attribute that breaks a rule, and how many do: they have one cause."""
     found = [
         Fault(field.path, diagnosis[1])
-        for field in subject.fields
+        for field in subject.foreign
         if (diagnosis := _diagnosis(field)) and diagnosis[0] == number
     ]
     if len(found) > 1:

@@ -157,15 +157,15 @@ def _expanded(paths: Sequence[Path]) -> list[_Source]:
     """Give the files that are named, and those in the folders that are."""
     if not paths:
         raise InputError("no file and no folder is given", hint="try `mwl check FOLDER`")
-    found: list[_Source] = []
+    found: dict[Path, _Source] = {}  # a file that is named twice is not there twice
     for path in paths:
         try:
-            is_folder = path.is_dir()
             path.stat()
-            found += _in_folder(path) if is_folder else [_Source(path, is_stray=False)]
+            sources = _in_folder(path) if path.is_dir() else [_Source(path, is_stray=False)]
+            found |= {source.path: source for source in sources}
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    return found
+    return list(found.values())
 
 
 def _in_folder(folder: Path) -> list[_Source]:
@@ -240,13 +240,12 @@ def _print(findings: Sequence[Finding], files: Sequence[_Source], *, is_quiet: b
 
 def _lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Give a line for each rule and message, with all the places that it is about."""
-    ordered = sorted(findings, key=lambda found: (found.rule.number, found.message, found.path))
-    for (number, severity, message), alike in groupby(
-        ordered, key=lambda found: (found.rule.number, found.severity, found.message)
-    ):
-        places = ", ".join(filter(None, map(_place, alike)))
+    alike: dict[tuple[str, Severity, str], list[str]] = {}
+    for one in sorted(findings, key=lambda finding: (finding.rule.number, finding.path)):
+        alike.setdefault((one.rule.number, one.severity, one.message), []).append(_place(one))
+    for (number, severity, message), places in alike.items():
         begin = typer.style(f"{number} {severity}", fg=_COLOURS[severity])
-        yield " ".join(filter(None, (begin, places))) + f": {escape(message)}"
+        yield " ".join(filter(None, (begin, ", ".join(places)))) + f": {escape(message)}"
 
 
 def _place(finding: Finding) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from mwl.check import PROFILES, RULES
 from mwl.cli import app
+from mwl.cli import check as command
 from support import dcmtk
 from support.breaches import BREACHES, CLEAN, Files, data_of, item, with_step
 
@@ -147,6 +149,29 @@ def test_a_file_is_checked_whatever_it_is_called(tmp_path: Path) -> None:
     file = tmp_path / "item.dcm"
     file.write_bytes(data_of(CLEAN))
     assert run(file, status=0) == "files: 1, errors: 0, warnings: 0\n"
+
+
+def test_a_file_that_is_named_twice_is_checked_once(tmp_path: Path) -> None:
+    fill(tmp_path, {"item.wl": data_of(CLEAN)})
+    output = run(tmp_path, tmp_path / "item.wl", tmp_path, status=0)
+    assert output == "files: 1, errors: 0, warnings: 0\n"
+
+
+class _Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_and_not_in_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr(command, "PROGRESS_FILES", 2)
+    fill(tmp_path, {"a.wl": data_of(CLEAN), "b.wl": data_of(CLEAN)})
+    command.check([tmp_path], ignored=["MWL704", "MWL601"], default_encoding="Latin1")
+    assert "checking" in terminal.getvalue()
+    assert capsys.readouterr().out == "files: 2, errors: 0, warnings: 0\n"
 
 
 def test_a_folder_without_worklist_files_is_said(tmp_path: Path) -> None:
