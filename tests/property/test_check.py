@@ -61,6 +61,7 @@ def test_any_data_set_is_checked_without_an_exception(elements: dict, syntax: st
 )
 @example("ScheduledProcedureStepStartTime", b"24")
 @example("ScheduledProcedureStepStartDate", b"tomorrow")
+@example("ScheduledStationAETitle", b"\\\\")
 def test_what_the_server_doubts_has_a_finding(keyword: str, value: bytes) -> None:
     data = data_of(with_step(**{keyword: value}))
     found = items_of(
@@ -72,6 +73,8 @@ def test_what_the_server_doubts_has_a_finding(keyword: str, value: bytes) -> Non
 
 @given(st.binary(max_size=30).map(lambda value: value + b" " * (len(value) % 2)))
 @example(b"\xff\xfe")
+@example(b"^^")
+@example(b"=^")
 def test_a_name_that_the_server_cannot_read_has_a_finding(name: bytes) -> None:
     data = data_of(item(PatientName=name, SpecificCharacterSet="ISO_IR 192"))
     try:

@@ -136,6 +136,7 @@ BREACHES: Mapping[str, Callable[[], list[Files]]] = {
     "MWL202": lambda: [
         _root(PatientID=""),
         _root(PatientName="  "),
+        _root(PatientName="^^^^"),
         _step(ScheduledProcedureStepStartDate=""),
         _step(Modality=""),
     ],

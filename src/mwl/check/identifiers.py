@@ -95,6 +95,9 @@ _MODALITY_TERMS = """
     RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
 """
 
+_CODE_LENGTH = 16
+"""Characters of a code string: PS3.5 Table 6.2-1."""
+
 _MEANT = {"MRI": "MR", "XR": "DX or CR", "DR": "DX", "USG": "US", "PET": "PT", "MAMMO": "MG"}
 """What is written for a modality outside DICOM, and the term for it."""
 
@@ -123,8 +126,9 @@ def undefined_term(subject: Subject) -> Iterator[Fault]:
 def _advice(tag: int, term: str, terms: frozenset[str]) -> str:
     if tag != MODALITY:
         return f"the terms are {', '.join(sorted(terms))}"
-    meant = _MEANT.get(term.upper()) or " or ".join(get_close_matches(term.upper(), terms, n=1))
-    return f"{term[:16]!a} is no modality" + (f"; did you mean {meant}?" if meant else "")
+    shown = term[:_CODE_LENGTH]
+    meant = _MEANT.get(shown.upper()) or "".join(get_close_matches(shown.upper(), terms, n=1))
+    return f"{shown!a} is no modality" + (f"; did you mean {meant}?" if meant else "")
 
 
 # ------------------------------------------------------------------------------- AE titles

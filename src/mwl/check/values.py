@@ -1,7 +1,7 @@
 """Rules 300 to 399: whether each value is one of its VR.
 
-Nothing that may be a patient's is shown: a date, a code or an AE title is, unless the attribute
-describes the patient (group 0010); of all else the length and the place of a character.
+Nothing that may be a patient's is shown. Dates, times and numbers of Table K.6-1 are, unless the
+attribute describes the patient (group 0010); of all else the length and the place of a character.
 
 Source: DICOM PS3.5 Table 6.2-1, sections 6.2.1 (PN), 6.4 (several values) and 9.1 (UID).
 """
@@ -16,6 +16,9 @@ from mwl.errors import DatasetError
 from mwl.matching.values import parse_date, parse_date_time, parse_time
 
 _PATIENT_GROUP = 0x0010
+
+_SHOWN = frozenset(row.tag for row in ATTRIBUTES if row.tag >> 16 != _PATIENT_GROUP)
+"""Attributes whose dates, times and numbers say nothing of a patient."""
 
 # ------------------------------------------------------------------------------- VR
 
@@ -155,8 +158,8 @@ def _malformed(
 
 def _shown(field: Field, text: str) -> str:
     """Show a date, a time or a number that says nothing of a patient."""
-    is_of_patient = field.path[-1] >> 16 == _PATIENT_GROUP
-    return f"a value of {len(text)} characters" if is_of_patient else ascii(text[:40])
+    is_shown = field.path[-1] in _SHOWN
+    return ascii(text[:40]) if is_shown else f"a value of {len(text)} characters"
 
 
 # ------------------------------------------------------------------------------- multiplicity
