@@ -32,6 +32,12 @@ from mwl.dataset import (
 )
 from mwl.errors import DatasetError
 
+SUFFIX = ".wl"
+"""Worklist files end so, in any letter case. `.wl` and `.x.wl` count too: Orthanc serves them."""
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""Longest worklist file, in bytes. Real ones have 1 to 10 KiB; a stray image is not read."""
+
 Order = tuple[str, str, str, str, int]
 """Start date, start time, accession number, source, step."""
 
@@ -55,6 +61,11 @@ _KEPT_STARTS = 8192
 """Start dates and times kept as text: days and minutes are few."""
 
 _ASCII = CharacterSet.of(("ISO_IR 6",))
+
+
+def is_worklist(name: str) -> bool:
+    """Tell whether a file of this name is a worklist file."""
+    return name[-len(SUFFIX) :].lower() == SUFFIX
 
 
 class WorklistItem:

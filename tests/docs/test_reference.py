@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mwl.check import PROFILES, RULES
 from mwl.config import OPTIONS
 from mwl.telemetry import EVENTS
 
@@ -20,7 +21,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", ["options.md", "events.md"])
+@pytest.mark.parametrize("page", ["checks.md", "options.md", "events.md"])
 def test_the_page_is_what_the_tables_say_now(fresh: Path, page: str) -> None:
     written = (REFERENCE / page).read_text(encoding="utf-8")
     assert written == (fresh / page).read_text(encoding="utf-8"), "run scripts/generate-docs"
@@ -41,6 +42,12 @@ def emitted() -> Iterator[str]:
 
 def test_every_event_that_the_source_names_is_in_the_table() -> None:
     assert set(emitted()) <= set(EVENTS)
+
+
+def test_every_rule_and_profile_has_its_place(fresh: Path) -> None:
+    checks = (fresh / "checks.md").read_text(encoding="utf-8")
+    assert all(f"\n### {rule.number}: " in checks for rule in RULES)
+    assert all(f"\n### `--profile {profile.name}`\n" in checks for profile in PROFILES)
 
 
 def test_every_option_and_event_has_its_place(fresh: Path) -> None:

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from mwl.catalog import Catalog
 from mwl.dataset import ENCODINGS
 from mwl.errors import StoreError
-from mwl.store.directory import DirectoryStore, WatchMode, is_worklist
+from mwl.item import is_worklist
+from mwl.store.directory import DirectoryStore, WatchMode
 from mwl.store.notify import Hint, Trust, Watch
 from mwl.store.snapshot import Snapshot
 from support.folder import bytes_of, content, parse, remember, settle

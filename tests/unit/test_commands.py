@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from mwl.cli import COMMANDS, app
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_command_is_where_the_table_says_with_the_help_it_says() -> None:
@@ -34,6 +37,10 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
     assert "Did you mean 'find'" in result.output
 
 
+NEW = "new /dev/null/a.wl PatientID=1 Modality=CT ScheduledStationAETitle=A --incomplete"
+"""Makes an item and cannot write it."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
@@ -41,6 +48,16 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
         ("--help", "asyncio"),
         ("config --help", "asyncio"),
         ("explain --help", "asyncio"),
+        *(
+            (command, unwanted)
+            for command in (NEW, "check samples/worklists")
+            for unwanted in ("asyncio", "rich.progress", "mwl.server")
+        ),
+        *(
+            (command, unwanted)
+            for command in ("dump samples/worklists/ct-chest.wl", "undump no.txt no.wl")
+            for unwanted in ("asyncio", "pydicom", "rich", "mwl.telemetry")
+        ),
     ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
@@ -50,4 +67,5 @@ def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> 
         "except SystemExit: pass\n"
         f"sys.exit({unwanted!r} in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert done.returncode == 0

@@ -22,7 +22,7 @@ from typing import Literal
 
 from mwl import telemetry
 from mwl.errors import DatasetError, StoreError
-from mwl.item import WorklistItem
+from mwl.item import MAX_FILE_BYTES, WorklistItem, is_worklist
 from mwl.store import Change, Remove, Sources, Upsert
 from mwl.store.filesystem import (
     Reading,
@@ -42,12 +42,6 @@ Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
 """Gives the items of a file, from its name and bytes; raises DatasetError."""
 
 WatchMode = Literal["auto", "inotify", "scan"]
-
-SUFFIX = ".wl"
-"""Worklist files end so, in any letter case. `.wl` and `.x.wl` count too: Orthanc serves them."""
-
-MAX_FILE_BYTES = 16 * 1024 * 1024
-"""Longest worklist file, in bytes. Real ones have 1 to 10 KiB; a stray image is not read."""
 
 TRUSTED_FILE_SYSTEMS = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs"}
@@ -693,8 +687,3 @@ def _known_at(now_ns: int, signature: Signature | None, *, is_proven: bool) -> _
 
 def _reason_of(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def is_worklist(name: str) -> bool:
-    """Tell whether a file of this name is a worklist file."""
-    return name[-len(SUFFIX) :].lower() == SUFFIX
