@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, _Place] = MappingProxyType(
         "serve": _Place("serve", "Serve worklist items to modalities over DICOM C-FIND."),
         "echo": _Place("scu", "Verify that a DICOM server answers (C-ECHO)."),
         "find": _Place("scu", "Query a Modality Worklist (C-FIND)."),
+        "new": _Place("new", "Make worklist files from keys, JSON or CSV."),
         "config": _Place("config", "Write, check and show configuration files."),
     }
 )
