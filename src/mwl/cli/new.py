@@ -250,7 +250,7 @@ class _Writer:
 
     def _count(self, item: NewItem) -> None:
         self.written += 1
-        self.filled.update({row.keyword for row in item.filled})
+        self.filled.update(list(dict.fromkeys(row.keyword for row in item.filled)))
         self.lacks.update(item.lacks)
 
     def _tell(self, place: str) -> None:

@@ -34,15 +34,23 @@ class Origin:
 
 
 class Assignment(NamedTuple):
-    """One attribute and its value, several values with backslashes between them."""
+    """One attribute and its value.
+
+    Args:
+        path: The attribute.
+        value: Its value as written, several values with backslashes between them.
+        origin: Where it is written.
+        key: What messages call it, when it is not its path.
+    """
 
     path: Path
     value: str
     origin: Origin
+    key: str = ""
 
     def refuse(self, message: str, hint: str | None = None) -> InputError:
         """Make the error about this attribute; `message` must not show the value."""
-        return self.origin.refuse(f"{describe_path(self.path)}: {message}", hint)
+        return self.origin.refuse(f"{self.key or describe_path(self.path)}: {message}", hint)
 
 
 @dataclass(frozen=True, slots=True)

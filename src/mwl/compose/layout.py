@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from mwl.attributes import ATTRIBUTES, SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from mwl.compose.assignments import Assignment
 from mwl.dataset import Elements
-from mwl.keys import PathStep
+from mwl.keys import PathStep, describe_path
 
 _OTHER_STEP_ATTRIBUTES = frozenset(
     {
@@ -54,7 +54,7 @@ def count_steps(layers: Sequence[Sequence[Assignment]], elements: Elements) -> i
     named = (
         step.item + 1
         for layer in layers
-        for (step, *_), _, _ in layer
+        for (step, *_), *_ in layer
         if step.tag == SCHEDULED_PROCEDURE_STEP_SEQUENCE and step.item is not None
     )
     return max((1, len(items_of(elements, SCHEDULED_PROCEDURE_STEP_SEQUENCE)), *named))
@@ -73,7 +73,8 @@ def laid_out(layers: Sequence[Sequence[Assignment]], steps: int) -> Iterator[Ass
             if assignment.path[0].tag not in STEP_ATTRIBUTES:
                 explicit.append(assignment)
                 continue
+            key = describe_path(assignment.path)
             for number in range(steps):
                 step = PathStep(SCHEDULED_PROCEDURE_STEP_SEQUENCE, number)
-                yield assignment._replace(path=(step, *assignment.path))
+                yield assignment._replace(path=(step, *assignment.path), key=key)
         yield from explicit

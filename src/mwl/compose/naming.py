@@ -72,10 +72,10 @@ class FileNames:
         absent: list[str] = []
 
         def value(key: str) -> str:
-            found = _value_at(item, read_path(key, _OPTION))
+            found = _UNSAFE.sub("_", _value_at(item, read_path(key, _OPTION))).lstrip(".")
             if not found:
                 absent.append(key)
-            return _UNSAFE.sub("_", found).lstrip(".")
+            return found
 
         for template in self._templates:
             absent.clear()
@@ -88,13 +88,15 @@ class FileNames:
 def _check_template(template: str) -> None:
     def any_attribute(key: str) -> str:
         read_path(key, _OPTION)
-        return ""
+        return "x"
 
     literal = expand(template, EXAMPLE, _OPTION.refuse, any_attribute)
     if not template.lower().endswith(SUFFIX):
         raise _OPTION.refuse(f"a name has to end in {SUFFIX}, or no server reads the file")
     if _UNSAFE.search(literal):
         raise _OPTION.refuse("a name has letters, digits, point, hyphen and underscore")
+    if literal.startswith("."):
+        raise _OPTION.refuse("a name must not begin with a point")
 
 
 def _value_at(item: NewItem, path: Path) -> str:

@@ -138,7 +138,7 @@ _CHECKS: Mapping[str, _Check] = MappingProxyType(
         "DA": _Check(_is_date, "a day of the calendar"),
         "DS": _Check(lambda value: math.isfinite(float(value)), "a finite number"),
         "DT": _Check(_is_date_and_time, "a day of the calendar and a time of day"),
-        "IS": _Check(_is_integer_string, "between -2147483648 and 2147483647"),
+        "IS": _Check(_is_integer_string, "numbers from -2147483648 to 2147483647"),
         "PN": _Check(
             _is_name,
             f"at most three groups with = between them, each of at most {NAME_GROUP_LIMIT} "
@@ -216,12 +216,12 @@ def _allows(multiplicity: str, count: int) -> bool:
 
 def _fault_of_one(value: str, vr: str) -> str | None:
     rule, check = RULES[vr], _CHECKS.get(vr)
+    if rule.form.fullmatch(value) is None:
+        return f"{vr} takes {rule.words}"
     if len(value) > rule.limit:
         return f"it has {len(value)} characters, {vr} allows {rule.limit}"
-    if rule.form.fullmatch(value) is None:
-        return f"{vr} is {rule.words}"
     if check is not None and not check.is_met(value):
-        return f"{vr} is {check.words}"
+        return f"{vr} takes {check.words}"
     return None
 
 
