@@ -43,9 +43,10 @@ def steps_of(item: NewItem) -> tuple[Elements, ...]:
 
 
 def value_of(item: NewItem, keyword: str, *, step: int | None = None) -> str | None:
-    """Give the value of an attribute, None when it is absent."""
+    """Give the value of an attribute without its padding, None when it is absent."""
     tag = tag_of(keyword)
+    assert tag is not None
     holder = item.elements if step is None else steps_of(item)[step]
     if tag not in holder:
         return None
-    return "\\".join(values(holder[tag], item.character_set))
+    return "\\".join(values(holder[tag], item.character_set)).rstrip(" ")

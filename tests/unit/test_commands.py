@@ -34,9 +34,21 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
     assert "Did you mean 'find'" in result.output
 
 
+NEW = "new /dev/null/a.wl PatientID=1 Modality=CT ScheduledStationAETitle=A --incomplete"
+"""Makes an item and cannot write it."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
-    [("--version", "asyncio"), ("--help", "asyncio"), ("config --help", "mwl.server")],
+    [
+        ("--version", "asyncio"),
+        ("--help", "asyncio"),
+        ("config --help", "mwl.server"),
+        (NEW, "asyncio"),
+        (NEW, "structlog"),
+        (NEW, "rich.progress"),
+        (NEW, "pydicom.datadict"),
+    ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
     code = (

@@ -78,11 +78,14 @@ def read_path(text: str, origin: Origin) -> Path:
         path = parse_path(text)
     except InputError as error:
         raise origin.refuse(error.message, error.hint) from None
-    for tag, _ in path:
-        is_in_data_set = FIRST_DATA_SET_GROUP <= tag >> 16 != _DELIMITER_GROUP
-        if not is_in_data_set or tag & 0xFFFF == 0:
-            raise origin.refuse(f"key {text!r}: it is no attribute of a data set")
+    if not all(is_attribute(tag) for tag, _ in path):
+        raise origin.refuse(f"key {text!r}: it is no attribute of a data set")
     return path
+
+
+def is_attribute(tag: int) -> bool:
+    """Tell whether a data set may hold it: no command, no file header, no delimiter, no length."""
+    return FIRST_DATA_SET_GROUP <= tag >> 16 != _DELIMITER_GROUP and tag & 0xFFFF != 0
 
 
 def read_arguments(arguments: Sequence[str]) -> list[Assignment]:

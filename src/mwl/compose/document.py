@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mwl.compose.assignments import Assignment, Document, Origin, read_path, refuse_repeated
-from mwl.compose.json_model import from_json_model
+from mwl.compose.json_model import from_json
 from mwl.dataset import vr_of
-from mwl.errors import DatasetError, InputError
+from mwl.errors import InputError
 from mwl.keys import Path, PathStep
 
 NESTING_LIMIT = 32
@@ -185,9 +185,9 @@ def _document(node: _Node, file: str) -> Document:
         )
     if node.value and all(map(_TAG_OF_MODEL.fullmatch, node.value)):
         try:
-            return Document(origin, (), from_json_model(_plain(node)))
-        except DatasetError as error:
-            raise origin.refuse(str(error)) from None
+            return Document(origin, (), from_json(_plain(node)))
+        except InputError as error:
+            raise origin.refuse(error.message, error.hint) from None
     assignments = list(_assignments(node, (), file))
     refuse_repeated(assignments)
     return Document(origin, assignments)

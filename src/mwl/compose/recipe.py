@@ -9,7 +9,7 @@ from mwl.attributes import (
     SCHEDULED_PROCEDURE_STEP_SEQUENCE,
     SPECIFIC_CHARACTER_SET,
 )
-from mwl.compose.assignments import Assignment, Document, Origin
+from mwl.compose.assignments import Assignment, Document, Origin, is_attribute
 from mwl.compose.filling import Fill, fill, missing
 from mwl.compose.layout import count_steps, items_of, laid_out
 from mwl.compose.placeholders import EXAMPLE, Context, expand
@@ -29,7 +29,7 @@ from mwl.dataset import (
     vr_of,
 )
 from mwl.errors import DatasetError
-from mwl.keys import put
+from mwl.keys import PathStep, describe_path, put
 
 _ASCII = ENCODINGS["Ascii"]
 _UTF_8 = ENCODINGS["Utf8"]
@@ -189,20 +189,30 @@ def _element(assignment: Assignment, text: CharacterSet) -> Element:
 
 
 def _check_elements(elements: Elements, text: CharacterSet, origin: Origin) -> None:
-    """Refuse values that came complete with their VR and are none of it."""
+    """Refuse attributes that came complete with their VR and cannot be in an item as they are."""
     for element in elements.values():
-        if isinstance(element.value, tuple):
-            for item in element.value:
-                if SPECIFIC_CHARACTER_SET in item:
-                    raise origin.refuse("one character set holds for the whole item")
-                _check_elements(item, text, origin)
-        elif element.vr in TEXT_VRS:
-            try:
-                whole = "\\".join(values(element, text))
-            except DatasetError as error:
-                raise origin.refuse(str(error)) from None
-            if (wrong := fault(element.tag, element.vr, whole.rstrip(" "))) is not None:
-                raise origin.refuse(f"{name_of(element.tag) or hex(element.tag)}: {wrong}")
+        wrong = _fault_of(element, text)
+        if wrong is not None:
+            raise origin.refuse(f"{describe_path((PathStep(element.tag),))}: {wrong}")
+        for item in items_of(elements, element.tag):
+            if SPECIFIC_CHARACTER_SET in item:
+                raise origin.refuse("one character set holds for the whole item")
+            _check_elements(item, text, origin)
+
+
+def _fault_of(element: Element, text: CharacterSet) -> str | None:
+    tag, vr, _ = element
+    if not is_attribute(tag):
+        return "it is no attribute of a data set"
+    usual = vr_of(tag)
+    if "SQ" in {vr, usual} and usual not in {vr, "UN"}:
+        return f"it has VR {usual} and not {vr}"
+    if vr not in TEXT_VRS:
+        return None
+    try:
+        return fault(tag, vr, "\\".join(values(element, text)).rstrip(" "))
+    except DatasetError as error:
+        return error.message
 
 
 def _refuse_empty_items(elements: Elements, origin: Origin) -> None:

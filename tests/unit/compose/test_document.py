@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mwl.compose import Document, read_documents, read_template
-from mwl.dataset import to_json
+from mwl.dataset import read_file, to_json
 from mwl.errors import InputError
 from mwl.keys import describe_path
 from support.new_items import ENOUGH, made, recipe, value_of
@@ -78,7 +78,7 @@ def test_the_dicom_json_model_is_taken_as_it_is() -> None:
     )
     text = json.dumps(to_json(first.elements, first.character_set))
     again = recipe().make(one(text), 1)
-    assert again.elements == first.elements
+    assert read_file(again.encode()) == read_file(first.encode())
     assert again.filled == ()
 
 
@@ -95,9 +95,10 @@ def test_arguments_override_what_the_model_says() -> None:
     ("attribute", "fact"),
     [
         ({"vr": "DA", "Value": ["2026-11-24"]}, "DA takes a date"),
-        ({"vr": "XX", "Value": ["1"]}, "vr"),
-        ({"vr": "DA", "Value": "20261124"}, "00100030|0010,0030"),
-        ({"vr": "US", "Value": ["x"]}, "0010,0030"),
+        ({"vr": "XX", "Value": ["1"]}, "(0010,0030)"),
+        ({"vr": "DA", "Value": "20261124"}, "(0010,0030)"),
+        ({"vr": "US", "Value": ["x"]}, "(0010,0030)"),
+        ({"vr": "SQ", "Value": []}, "it has VR DA and not SQ"),
         ({"vr": "LO", "Value": ["ok"]}, ""),
     ],
 )
@@ -109,7 +110,7 @@ def test_what_the_model_says_is_checked_too(attribute: object, fact: str) -> Non
         return
     with pytest.raises(InputError) as caught:
         recipe().make(one(json.dumps(model)), 1)
-    assert any(part in str(caught.value) for part in fact.split("|"))
+    assert fact in str(caught.value)
     assert caught.value.line == 1
 
 

@@ -49,8 +49,10 @@ def test_a_quoted_cell_may_have_lines_and_quotes_and_lines_are_counted_as_an_edi
     text = 'PatientComments,PatientID\r\n"two\r\n""lines""",P1\r\n\r\nx,P2,\r\n'
     assert rows(text) == [
         {"PatientComments": 'two\r\n"lines"', "PatientID": "P1"},
-        ("a.csv:5: the row has 3 cells and the header 2"
-        " (a cell with a separator in it needs quotes)"),
+        (
+            "a.csv:5: the row has 3 cells and the header 2"
+            " (a cell with a separator in it needs quotes)"
+        ),
     ]
 
 
