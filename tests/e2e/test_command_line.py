@@ -12,7 +12,7 @@ from support.server import RunningServer, run_mwl, running_server
 from support.worklist_files import FIVE_ITEMS, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
-COMMANDS = ["serve", "echo", "find", "explain", "config"]
+COMMANDS = ["serve", "echo", "find", "explain", "new", "check", "dump", "undump", "config"]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,7 @@ WRONG_ARGUMENTS = {
     "no port": ["find", "127.0.0.1"],
     "query file that is not there": ["find", "127.0.0.1", "104", "/nonexistent/query.dcm"],
     "nothing to serve": ["serve"],
+    "new item without a file": ["new", "PatientName=DOE"],
     "folder and configuration": ["serve", ".", "--config", "."],
 }
 

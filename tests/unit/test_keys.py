@@ -4,7 +4,7 @@ import pytest
 
 from mwl.dataset import ENCODINGS, Element, character_set, values
 from mwl.errors import InputError
-from mwl.keys import USUAL_KEYS, identifier_of
+from mwl.keys import USUAL_KEYS, describe_path, identifier_of, parse_path
 
 SEQUENCE = 0x00400100
 MODALITY = 0x00080060
@@ -85,7 +85,17 @@ def test_the_usual_keys_ask_and_do_not_match() -> None:
         ("PatientNmae=X", "no keyword 'PatientNmae'"),
         ("", "no attribute is named"),
         ("0008;0050", "no tag and no keyword"),
+        ("PatientNmae=X", "did you mean PatientName?"),
+        ("patientid", "did you mean PatientID?"),
+        ("ImageComment", "did you mean ImageComments?"),
         ("PatientName.Modality=CT", "expected [0]"),
+        ("PatientName[0].Modality=CT", "PatientName is no sequence"),
+        ("ScheduledProcedureStepSequence[0]Modality=CT", "expected a point"),
+        ("ScheduledProcedureStepSequence[0].=CT", "no attribute behind"),
+        ("ScheduledProcedureStepSequence[0]=CT", "no value of its own"),
+        ("PregnancyStatus=maybe", "not a number"),
+        ("PregnancyStatus=70000", "not a number"),
+        ("ExaminedBodyThickness=1e999", "not a number"),
         ("ScheduledProcedureStepSequence=CT", "name an item"),
     ],
 )
@@ -93,3 +103,14 @@ def test_a_key_that_cannot_be_read_says_why(key: str, fact: str) -> None:
     with pytest.raises(InputError) as caught:
         identifier_of([key])
     assert fact in str(caught.value)
+
+
+def test_a_keyword_like_no_other_gets_no_suggestion() -> None:
+    with pytest.raises(InputError) as caught:
+        identifier_of(["Xyzzy=1"])
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_path_is_described_as_it_is_written() -> None:
+    for text in ("PatientName", "ScheduledProcedureStepSequence[1].Modality", "0009,1001"):
+        assert describe_path(parse_path(text)) == text

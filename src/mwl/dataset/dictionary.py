@@ -88,6 +88,8 @@ _WORKLIST = {
 }
 """What queries and the index ask for: they need not wait for the registry to be loaded."""
 
+_WORKLIST_TAGS = {entry.keyword: tag for tag, entry in _WORKLIST.items()}
+
 _extensions: dict[int, DictionaryEntry] = {}
 
 
@@ -158,5 +160,28 @@ def tag_of(keyword: str) -> int | None:
     for entry in _extensions.values():
         if entry.keyword == keyword and keyword:
             return entry.tag
+    if keyword in _WORKLIST_TAGS:
+        return _WORKLIST_TAGS[keyword]
     tag: int | None = _registry().tag_for_keyword(keyword)
     return tag
+
+
+def keywords(*, of_worklist: bool = False) -> list[str]:
+    """Give every keyword of the dictionary, or those of the worklist's tables alone."""
+    if of_worklist:
+        return list(_WORKLIST_TAGS)
+    extended = [entry.keyword for entry in _extensions.values() if entry.keyword]
+    return extended + [row[4] for row in _registry().DicomDictionary.values() if row[4]]
+
+
+def multiplicity_of(tag: int) -> str:
+    """Give the number of values that an attribute may have, such as `1`, `1-n` or `2-2n`.
+
+    Returns:
+        As PS3.6 writes it; `1-n` for what the registry does not know.
+    """
+    try:
+        found: str = _registry().dictionary_VM(tag)
+    except KeyError:
+        return "1-n"
+    return found

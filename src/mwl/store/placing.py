@@ -3,10 +3,20 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 MODE = 0o644
 """Permissions of a new file before the umask: a server under another account has to read it."""
+
+
+class Place(Protocol):
+    """Writes one file, as `place` does."""
+
+    def __call__(self, path: Path, data: bytes, *, replace: bool = False) -> None:
+        """Put a file where it belongs."""
 
 
 def place(path: Path, data: bytes, *, replace: bool = False) -> None:
@@ -24,6 +34,38 @@ def place(path: Path, data: bytes, *, replace: bool = False) -> None:
         FileExistsError: A file is there already, and `replace` is not set. It is left as it was.
         OSError: The folder cannot be written.
     """
+    _place(path, data, replace=replace)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def placing() -> Iterator[Place]:
+    """Write many files: as `place` does, and their names are made sure of together at the end.
+
+    Each file is whole wherever it is seen, and its content is on the disk before it has its name.
+    A power cut before the end may take names away again, never contents.
+
+    Yields:
+        What to call for each file, with the arguments and errors of `place`.
+
+    Raises:
+        OSError: On leaving, a folder cannot be brought to the disk.
+    """
+    folders: set[Path] = set()
+
+    def place_one(path: Path, data: bytes, *, replace: bool = False) -> None:
+        _place(path, data, replace=replace)
+        folders.add(path.parent)
+
+    try:
+        yield place_one
+    finally:
+        for folder in folders:
+            _sync_folder(folder)
+
+
+def _place(path: Path, data: bytes, *, replace: bool) -> None:
+    """Write a whole file; its name is not yet made sure of."""
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -36,7 +78,6 @@ def place(path: Path, data: bytes, *, replace: bool = False) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def _link(aside: str, path: Path) -> bool:

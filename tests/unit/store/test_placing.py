@@ -2,11 +2,12 @@
 
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from mwl.store.placing import place
+from mwl.store.placing import place, placing
 
 
 def names(folder: Path) -> list[str]:
@@ -69,6 +70,39 @@ def test_where_there_are_no_hard_links_a_file_is_left_alone_too(
         place(path, b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.wl"]
+
+
+def test_many_files_are_placed_as_one_is(tmp_path: Path) -> None:
+    with placing() as place_one:
+        for name in ("a.wl", "b.wl"):
+            place_one(tmp_path / name, b"content")
+        with pytest.raises(FileExistsError):
+            place_one(tmp_path / "a.wl", b"new")
+        place_one(tmp_path / "b.wl", b"new", replace=True)
+    assert (tmp_path / "a.wl").read_bytes() == b"content"
+    assert (tmp_path / "b.wl").read_bytes() == b"new"
+    assert sorted(names(tmp_path)) == ["a.wl", "b.wl"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_content_is_on_the_disk_before_its_name_and_the_names_are_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def record(handle: int) -> None:
+        fsync(handle)
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append("folder" if is_folder else f"content, {len(list(tmp_path.glob('*.wl')))}")
+
+    monkeypatch.setattr(os, "fsync", record)
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext(), placing() as place_one:
+        place_one(tmp_path / "a.wl", b"1")
+        place_one(tmp_path / "b.wl", b"2")
+        if fails:
+            raise KeyboardInterrupt
+    assert synced == ["content, 0", "content, 1", "folder"]
 
 
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:

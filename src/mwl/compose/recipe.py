@@ -1,0 +1,233 @@
+"""The way from what was said about an item to its data set and its file."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mwl.attributes import (
+    SCHEDULED_PROCEDURE_STEP_ID,
+    SCHEDULED_PROCEDURE_STEP_SEQUENCE,
+    SPECIFIC_CHARACTER_SET,
+)
+from mwl.compose.assignments import Assignment, Document, Origin, is_attribute
+from mwl.compose.filling import Fill, fill, missing
+from mwl.compose.layout import count_steps, items_of, laid_out
+from mwl.compose.placeholders import EXAMPLE, Context, expand
+from mwl.compose.values import encoded, fault, in_dicom_form
+from mwl.dataset import (
+    ENCODINGS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    NESTING_LIMIT,
+    TEXT_VRS,
+    CharacterSet,
+    Element,
+    Elements,
+    character_set,
+    encode_file,
+    name_of,
+    values,
+    vr_of,
+)
+from mwl.errors import DatasetError
+from mwl.keys import PathStep, describe_path, put
+
+_ASCII = ENCODINGS["Ascii"]
+_UTF_8 = ENCODINGS["Utf8"]
+
+_MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A new worklist item.
+
+    Args:
+        elements: Its data set.
+        character_set: Set of its text.
+        filled: Rows of `FILLS` that were filled in, once for each step.
+        lacks: What a scanner needs and the item lacks, as it is to be written.
+        context: What its placeholders stood for.
+    """
+
+    elements: Elements
+    character_set: CharacterSet
+    filled: tuple[Fill, ...]
+    lacks: tuple[str, ...]
+    context: Context
+
+    def encode(self) -> bytes:
+        """Give the file: Part 10, explicit VR little endian."""
+        uid = self.context.new_uid().encode("ascii")
+        meta = Element(_MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", uid)
+        return encode_file(self.elements, EXPLICIT_VR_LITTLE_ENDIAN, {meta.tag: meta})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the items of one run have in common.
+
+    Args:
+        now: When the run was started, in local time.
+        new_number: Gives 128 random bits.
+        template: Assignments that an item's own override; placeholders are replaced.
+        arguments: Assignments that override those of an item; placeholders are replaced.
+        may_be_incomplete: Whether an item may lack what its author alone can know.
+
+    Raises:
+        InputError: No item can be made: a placeholder that there is not, a value that is none.
+    """
+
+    now: datetime
+    new_number: Callable[[], int]
+    template: Sequence[Assignment] = ()
+    arguments: Sequence[Assignment] = ()
+    may_be_incomplete: bool = False
+
+    def __post_init__(self) -> None:
+        for assignment in _expanded((*self.template, *self.arguments), EXAMPLE):
+            _element(assignment, _UTF_8)
+
+    def make(self, document: Document, counter: int) -> NewItem:
+        """Make an item.
+
+        Args:
+            document: What is said about it alone.
+            counter: What `{counter}` stands for.
+
+        Raises:
+            InputError: A value is none of its VR, an attribute is missing.
+
+        Cost: a quarter of a millisecond.
+        """
+        context = Context(self.now, counter, self.new_number)
+        layers = (
+            list(_expanded(self.template, context)),
+            document.assignments,
+            list(_expanded(self.arguments, context)),
+        )
+        origin = document.origin
+        said, text = _data_set(layers, document)
+        _refuse_empty_items(said, origin)
+        elements, filled = fill(said, text, context)
+        _refuse_equal_steps(elements, origin)
+        lacks = tuple(missing(elements))
+        if lacks and not self.may_be_incomplete:
+            raise origin.refuse(
+                f"a scanner needs what the item lacks: {', '.join(lacks)}",
+                "add them as KEY=VALUE or in the file; --incomplete writes the item without",
+            )
+        return NewItem(elements, text, filled, lacks, context)
+
+
+def _expanded(assignments: Sequence[Assignment], context: Context) -> Iterator[Assignment]:
+    for assignment in assignments:
+        yield assignment._replace(value=expand(assignment.value, context, assignment.refuse))
+
+
+def _data_set(
+    layers: Sequence[Sequence[Assignment]], document: Document
+) -> tuple[Elements, CharacterSet]:
+    """Give the data set as it was said, and the character set of its text."""
+    steps = count_steps(layers, document.elements)
+    assignments = list(laid_out(layers, steps))
+    text = _character_set(assignments, document)
+    _check_elements(document.elements, _of_document(document), document.origin)
+    elements = dict(document.elements)
+    for assignment in assignments:
+        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or assignment.value:
+            put(elements, assignment.path, _element(assignment, text))
+    return elements, text
+
+
+def _of_document(document: Document) -> CharacterSet:
+    try:
+        return character_set(document.elements, _ASCII)
+    except DatasetError as error:
+        raise document.origin.refuse(str(error)) from None
+
+
+def _character_set(assignments: Iterable[Assignment], document: Document) -> CharacterSet:
+    """Choose how text is written: as somebody says, else UTF-8 where ASCII is too small."""
+    declared = None
+    for assignment in assignments:
+        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or not assignment.value:
+            continue
+        if len(assignment.path) > 1:
+            raise assignment.refuse("one character set holds for the whole item")
+        declared = assignment
+    if declared is None:
+        found = _of_document(document)
+        is_ascii = all(assignment.value.isascii() for assignment in assignments)
+        return _UTF_8 if found == _ASCII and not is_ascii else found
+    try:
+        chosen = CharacterSet.of(tuple(declared.value.split("\\")))
+    except DatasetError as error:
+        raise declared.refuse(error.message) from None
+    if _of_document(document) not in {_ASCII, chosen}:
+        raise declared.refuse("the text of the item is in another character set already")
+    return chosen
+
+
+def _element(assignment: Assignment, text: CharacterSet) -> Element:
+    if len(assignment.path) > NESTING_LIMIT:
+        raise assignment.refuse(f"more than {NESTING_LIMIT} sequences inside each other")
+    tag = assignment.path[-1].tag
+    vr = "SQ" if assignment.path[-1].item is not None else vr_of(tag)
+    if vr == "SQ":
+        if assignment.value:
+            raise assignment.refuse(
+                "a sequence has no value of its own; name an item, [0], and its attribute"
+            )
+        return Element(tag, vr, ())
+    value = in_dicom_form(assignment.value, vr)
+    if (wrong := fault(tag, vr, value)) is not None:
+        raise assignment.refuse(wrong)
+    try:
+        return Element(tag, vr, encoded(value, vr, text))
+    except ValueError as error:
+        raise assignment.refuse(str(error)) from None
+
+
+def _check_elements(elements: Elements, text: CharacterSet, origin: Origin) -> None:
+    """Refuse attributes that came complete with their VR and cannot be in an item as they are."""
+    for element in elements.values():
+        wrong = _fault_of(element, text)
+        if wrong is not None:
+            raise origin.refuse(f"{describe_path((PathStep(element.tag),))}: {wrong}")
+        for item in items_of(elements, element.tag):
+            if SPECIFIC_CHARACTER_SET in item:
+                raise origin.refuse("one character set holds for the whole item")
+            _check_elements(item, text, origin)
+
+
+def _fault_of(element: Element, text: CharacterSet) -> str | None:
+    tag, vr, _ = element
+    if not is_attribute(tag):
+        return "it is no attribute of a data set"
+    usual = vr_of(tag)
+    if "SQ" in {vr, usual} and usual not in {vr, "UN"}:
+        return f"it has VR {usual} and not {vr}"
+    if vr not in TEXT_VRS:
+        return None
+    try:
+        return fault(tag, vr, "\\".join(values(element, text)).rstrip(" "))
+    except DatasetError as error:
+        return error.message
+
+
+def _refuse_empty_items(elements: Elements, origin: Origin) -> None:
+    for element in elements.values():
+        if not isinstance(element.value, tuple):
+            continue
+        for number, item in enumerate(element.value):
+            if not item:
+                path = f"{name_of(element.tag)}, item [{number}]"
+                raise origin.refuse(f"{path}: nothing is in it", "number items from [0] on")
+            _refuse_empty_items(item, origin)
+
+
+def _refuse_equal_steps(elements: Elements, origin: Origin) -> None:
+    """Refuse two steps of one name: what is reported of one would be taken for the other's."""
+    steps = items_of(elements, SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+    if len({step[SCHEDULED_PROCEDURE_STEP_ID].value for step in steps}) < len(steps):
+        raise origin.refuse("two steps have the same ScheduledProcedureStepID")
