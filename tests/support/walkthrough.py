@@ -3,7 +3,8 @@
 In a block marked `console` a line that begins with `$ ` is a command, what follows is its output.
 In the output `...` stands for any text of a line, and alone on a line for any lines. A command ends
 with status 0 unless the next one is `echo $?`. `mwl serve` runs on, as in a second terminal, until
-the page ends. It takes a free port here, which stands for the page's 4242.
+the page ends. It takes a free port here, which stands for the page's 4242. A block of any other
+kind right behind a file's name in backquotes is the content of that file.
 """
 
 import os
@@ -19,28 +20,45 @@ TIMEOUT_S = 30.0
 """Longest that a command may take."""
 
 PAGE_PORT = "4242"
+STATUS = "echo $?"
+"""Asks for the exit status of the command before."""
 
 _LISTENING = re.compile(r" listening .* port=(\d+)")
-_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"(?:`([\w.]+)`[^`]*?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A command and the output that the page shows; None where it shows none."""
+    """A command and the lines that the page shows of its output; none where it shows none."""
 
     command: str
     output: tuple[str, ...]
 
 
-def typed(page: str) -> Iterator[Typed]:
-    """Give the commands of a page in their order."""
-    for block in _BLOCK.findall(page):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            lines = part.rstrip("\n").split("\n")
-            command = [lines.pop(0)]
-            while command[-1].endswith("\\"):
-                command.append(lines.pop(0))
-            yield Typed("\n".join(command), tuple(lines))
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that the page shows."""
+
+    name: str
+    content: str
+
+
+def steps(page: str) -> Iterator[Typed | Written]:
+    """Give what the reader of a page does, in order."""
+    for name, kind, block in _BLOCK.findall(page):
+        if kind == "console":
+            yield from _typed(block)
+        elif name:
+            yield Written(name, block)
+
+
+def _typed(block: str) -> Iterator[Typed]:
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        lines = part.rstrip("\n").split("\n")
+        command = [lines.pop(0)]
+        while command[-1].endswith("\\"):
+            command.append(lines.pop(0))
+        yield Typed("\n".join(command), tuple(lines))
 
 
 class Terminal:
@@ -59,10 +77,15 @@ class Terminal:
             "NO_COLOR": "1",
         }
 
+    def write(self, name: str, content: str) -> None:
+        """Make a file."""
+        (self._folder / name).write_text(content, encoding="utf-8")
+
     def type(self, command: str) -> str:
         """Run a command and give what it prints."""
-        if command == "echo $?":
-            return str(self._status)
+        if command == STATUS:
+            shown, self._status = str(self._status), 0
+            return shown
         command = command.replace(PAGE_PORT, self._port)
         if command.startswith("mwl serve"):
             return self._serve(command)
