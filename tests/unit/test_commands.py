@@ -48,6 +48,7 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
         ("check samples/worklists", "asyncio"),
         ("check samples/worklists", "structlog"),
         ("check samples/worklists", "rich.progress"),
+        ("check samples/worklists/ct-chest.wl", "pydicom.datadict"),
     ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
