@@ -431,6 +431,12 @@ def test_the_worklist_tables_and_the_registry_agree() -> None:
         assert (vr_of(tag), name_of(tag), keyword_of(tag)) == (vr, name, keyword)
 
 
+def test_the_attributes_of_codes_are_those_of_the_registry() -> None:
+    for tag in (0x00080100, 0x00080102, 0x00080103, 0x00080104):
+        vr, _, name, _, keyword = datadict.get_entry(tag)
+        assert (vr_of(tag), name_of(tag), keyword_of(tag)) == (vr, name, keyword)
+
+
 def test_the_registry_is_not_loaded_with_the_command_line() -> None:
     script = "import sys, mwl.cli; sys.exit('pydicom' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

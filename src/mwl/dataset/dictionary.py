@@ -82,10 +82,18 @@ class DictionaryEntry(NamedTuple):
     keyword: str = ""
 
 
+_CODES = (
+    DictionaryEntry(0x00080100, "SH", "Code Value", "CodeValue"),
+    DictionaryEntry(0x00080102, "SH", "Coding Scheme Designator", "CodingSchemeDesignator"),
+    DictionaryEntry(0x00080103, "SH", "Coding Scheme Version", "CodingSchemeVersion"),
+    DictionaryEntry(0x00080104, "LO", "Code Meaning", "CodeMeaning"),
+)
+"""What the items of code sequences hold: PS3.4 Table 8-2b."""
+
 _WORKLIST = {
     attribute.tag: DictionaryEntry(attribute.tag, attribute.vr, attribute.name, attribute.keyword)
     for attribute in ATTRIBUTES
-}
+} | {entry.tag: entry for entry in _CODES}
 """What queries and the index ask for: they need not wait for the registry to be loaded."""
 
 _WORKLIST_TAGS = {entry.keyword: tag for tag, entry in _WORKLIST.items()}
