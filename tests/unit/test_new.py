@@ -92,7 +92,7 @@ def test_a_batch_without_refused_rows_is_exit_status_0_and_never_overwrites(tmp_
     assert new("--from-csv", source, "--out", out, *SHARED).exit_code == 0
     before = (out / "A1.wl").read_bytes()
     done = new("--from-csv", source, "--out", out, *SHARED)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "list.csv:2: a file of its name is there already" in done.stderr
     assert (out / "A1.wl").read_bytes() == before
     assert new("--from-csv", source, "--out", out, *SHARED, "--force").exit_code == 0
@@ -179,6 +179,14 @@ def test_what_cannot_be_used_is_exit_status_2_and_nothing_is_written(
     assert done.exit_code == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 or "Invalid value" in done.stderr
+    assert files(tmp_path) == ["list.csv"]
+
+
+@pytest.mark.parametrize("row", ["DOE,P1,A1,ct", "DOE,P1,A1,CT,X"])
+def test_when_every_row_is_refused_nothing_is_made(tmp_path: Path, row: str) -> None:
+    done = new("--from-csv", table(tmp_path, row, row), "--out", tmp_path / "out", *SHARED)
+    assert done.exit_code == 2
+    assert "0 files written, 2 refused" in done.stdout
     assert files(tmp_path) == ["list.csv"]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mwl.cli.arguments import fail
+from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.compose import (
     SUFFIX,
     Document,
@@ -36,7 +36,7 @@ SOME_REFUSED = 1
 """Exit status when a batch has items that were not written."""
 
 BAR_FROM = 200
-"""Items from which on a bar shows how far they are: a quarter of a second."""
+"""Items from which on a bar shows how far they are: they take a quarter of a second or more."""
 
 _EXISTS = "a file of its name is there already"
 _FORCE = "--force replaces it"
@@ -204,9 +204,8 @@ class _Writer:
         names: FileNames,
         first: int,
     ) -> None:
-        """Write a file for each document that can be used; exit status 1 if some cannot."""
+        """Write a file for each document that can be used; exit status 1 or 2 if some cannot."""
         try:
-            folder.mkdir(exist_ok=True)
             with placing() as place_one:
                 for counter, document in enumerate(self._shown(documents), first):
                     try:
@@ -217,7 +216,7 @@ class _Writer:
             raise _unwritable(folder, error, f"{_files(self.written)} are written") from None
         self._tell(str(folder))
         if self.refused:
-            raise typer.Exit(SOME_REFUSED)
+            raise typer.Exit(SOME_REFUSED if self.written else EXIT_STATUS)
 
     def _write(
         self,
@@ -231,6 +230,8 @@ class _Writer:
             raise document
         item = self.recipe.make(document, counter)
         name = names.name(item, document.origin)
+        if not self.written:  # a folder is not made for nothing
+            folder.mkdir(exist_ok=True)
         try:
             place_one(folder / name, item.encode(), replace=self.force)
         except FileExistsError:

@@ -97,7 +97,7 @@ class Recipe:
         Raises:
             InputError: A value is none of its VR, an attribute is missing.
 
-        Cost: a quarter of a millisecond.
+        Cost: a third of a millisecond for ten attributes, and a fifth of that for its file.
         """
         context = Context(self.now, counter, self.new_number)
         layers = (
