@@ -1,6 +1,8 @@
 """`mwl new` as a command: what it writes, what it says, how it ends."""
 
 import json
+import os
+import stat
 import uuid
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def test_a_batch_without_refused_rows_is_exit_status_0_and_never_overwrites(tmp_
     assert new("--from-csv", source, "--out", out, *SHARED).exit_code == 0
     before = (out / "A1.wl").read_bytes()
     done = new("--from-csv", source, "--out", out, *SHARED)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "list.csv:2: a file of its name is there already" in done.stderr
     assert (out / "A1.wl").read_bytes() == before
     assert new("--from-csv", source, "--out", out, *SHARED, "--force").exit_code == 0
@@ -154,6 +156,7 @@ NOTHING_WRITTEN = {
     "csv that is no json": ["--out", "FOLDER", "--from-json", "GOOD"],
     "unknown encoding": ["--out", "FOLDER", "--from-csv", "GOOD", "--charset", "klingon"],
     "wrong name": ["--out", "FOLDER", "--from-csv", "GOOD", "--name", "{PatientIDD}.wl"],
+    "name without a folder": ["OUT", *ENOUGH, "--name", "{PatientID}.wl"],
     "wrong shared value": ["--out", "FOLDER", "--from-csv", "GOOD", *SHARED, "PatientSex=female"],
     "template that is not there": ["OUT", *ENOUGH, "--template", "MISSING"],
     "negative counter": ["OUT", *ENOUGH, "--counter", "-1"],
@@ -177,6 +180,32 @@ def test_what_cannot_be_used_is_exit_status_2_and_nothing_is_written(
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 or "Invalid value" in done.stderr
     assert files(tmp_path) == ["list.csv"]
+
+
+@pytest.mark.parametrize("row", ["DOE,P1,A1,ct", "DOE,P1,A1,CT,X"])
+def test_when_every_row_is_refused_nothing_is_made(tmp_path: Path, row: str) -> None:
+    done = new("--from-csv", table(tmp_path, row, row), "--out", tmp_path / "out", *SHARED)
+    assert done.exit_code == 2
+    assert "0 files written, 2 refused" in done.stdout
+    assert files(tmp_path) == ["list.csv"]
+
+
+def test_a_disk_that_is_full_is_told_with_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, calls = os.fsync, iter([0, 0])
+
+    def fail_at_last(handle: int) -> None:
+        if next(calls, None) is None and not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(28, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_at_last)
+    source = table(tmp_path, *(f"DOE,P{number},A{number},CT" for number in range(4)))
+    done = new("--from-csv", source, "--out", tmp_path / "out", *SHARED)
+    assert done.exit_code == 2
+    assert "out: cannot be written: No space left on device (2 files are written)" in done.stderr
+    assert files(tmp_path / "out") == ["A0.wl", "A1.wl"]
 
 
 def test_bad_bytes_are_told_with_their_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mwl.cli.arguments import fail
+from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.compose import (
     SUFFIX,
     Document,
@@ -36,7 +36,7 @@ SOME_REFUSED = 1
 """Exit status when a batch has items that were not written."""
 
 BAR_FROM = 200
-"""Items from which on a bar shows how far they are: a quarter of a second."""
+"""Items from which on a bar shows how far they are: they take a quarter of a second or more."""
 
 _EXISTS = "a file of its name is there already"
 _FORCE = "--force replaces it"
@@ -109,7 +109,7 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - the help needs the character itself
     try:
         words = list(arguments or [])
-        target = _take_target(words) if out is None else None
+        target = _take_target(words, name) if out is None else None
         recipe = Recipe(
             now=datetime.now().astimezone(),
             new_number=lambda: uuid.uuid4().int,
@@ -127,8 +127,10 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
         fail(error)
 
 
-def _take_target(words: list[str]) -> Path:
+def _take_target(words: list[str], name: str | None) -> Path:
     """Take the file to write off the arguments."""
+    if name is not None:
+        raise InputError("it names files of a folder", option="--name", hint="give --out too")
     if not words or ("=" in words[0] and not words[0].lower().endswith(SUFFIX)):
         raise InputError(
             "no file to write is named",
@@ -202,9 +204,8 @@ class _Writer:
         names: FileNames,
         first: int,
     ) -> None:
-        """Write a file for each document that can be used; exit status 1 if some cannot."""
+        """Write a file for each document that can be used; exit status 1 or 2 if some cannot."""
         try:
-            folder.mkdir(exist_ok=True)
             with placing() as place_one:
                 for counter, document in enumerate(self._shown(documents), first):
                     try:
@@ -212,10 +213,10 @@ class _Writer:
                     except InputError as error:
                         self._refuse(error)
         except OSError as error:
-            raise _unwritable(folder, error) from None
+            raise _unwritable(folder, error, f"{_files(self.written)} are written") from None
         self._tell(str(folder))
         if self.refused:
-            raise typer.Exit(SOME_REFUSED)
+            raise typer.Exit(SOME_REFUSED if self.written else EXIT_STATUS)
 
     def _write(
         self,
@@ -229,6 +230,8 @@ class _Writer:
             raise document
         item = self.recipe.make(document, counter)
         name = names.name(item, document.origin)
+        if not self.written:  # a folder is not made for nothing
+            folder.mkdir(exist_ok=True)
         try:
             place_one(folder / name, item.encode(), replace=self.force)
         except FileExistsError:
@@ -254,10 +257,9 @@ class _Writer:
         self.lacks.update(item.lacks)
 
     def _tell(self, place: str) -> None:
-        files = "1 file" if self.written == 1 else f"{self.written} files"
         refused = f", {self.refused} refused" if self.refused else ""
         if not self.quiet:
-            typer.echo(f"{escape(place)}: {files} written{refused}")
+            typer.echo(f"{escape(place)}: {_files(self.written)} written{refused}")
             self._note(f"filled: {_listed(self.filled, self.written)}" if self.filled else "")
         self._note(f"lacks: {_listed(self.lacks, self.written)}" if self.lacks else "")
 
@@ -274,5 +276,9 @@ def _listed(counts: Counter[str], of: int) -> str:
     )
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot be written: {error.strerror or error}", file=str(path))
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _unwritable(path: Path, error: OSError, hint: str | None = None) -> InputError:
+    return InputError(f"cannot be written: {error.strerror or error}", file=str(path), hint=hint)

@@ -97,7 +97,7 @@ class Recipe:
         Raises:
             InputError: A value is none of its VR, an attribute is missing.
 
-        Cost: a quarter of a millisecond.
+        Cost: a third of a millisecond for ten attributes, and a fifth of that for its file.
         """
         context = Context(self.now, counter, self.new_number)
         layers = (
@@ -131,7 +131,7 @@ def _data_set(
     steps = count_steps(layers, document.elements)
     assignments = list(laid_out(layers, steps))
     text = _character_set(assignments, document)
-    _check_elements(document.elements, _of_document(document), document.origin)
+    _check_elements(document.elements, _of_document(document, _ASCII), document.origin)
     elements = dict(document.elements)
     for assignment in assignments:
         if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or assignment.value:
@@ -139,9 +139,10 @@ def _data_set(
     return elements, text
 
 
-def _of_document(document: Document) -> CharacterSet:
+def _of_document(document: Document, default: CharacterSet) -> CharacterSet:
+    """Give the character set that complete elements declare."""
     try:
-        return character_set(document.elements, _ASCII)
+        return character_set(document.elements, default)
     except DatasetError as error:
         raise document.origin.refuse(str(error)) from None
 
@@ -156,14 +157,13 @@ def _character_set(assignments: Iterable[Assignment], document: Document) -> Cha
             raise assignment.refuse("one character set holds for the whole item")
         declared = assignment
     if declared is None:
-        found = _of_document(document)
         is_ascii = all(assignment.value.isascii() for assignment in assignments)
-        return _UTF_8 if found == _ASCII and not is_ascii else found
+        return _of_document(document, _ASCII if is_ascii else _UTF_8)
     try:
         chosen = CharacterSet.of(tuple(declared.value.split("\\")))
     except DatasetError as error:
         raise declared.refuse(error.message) from None
-    if _of_document(document) not in {_ASCII, chosen}:
+    if _of_document(document, chosen) not in {_ASCII, chosen}:
         raise declared.refuse("the text of the item is in another character set already")
     return chosen
 

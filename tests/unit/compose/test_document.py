@@ -91,6 +91,20 @@ def test_arguments_override_what_the_model_says() -> None:
     assert value_of(again, "ScheduledStationAETitle", step=0) == "CT1"
 
 
+def test_text_that_the_declared_character_set_lacks_is_refused_and_not_written_in_another() -> None:
+    first = made(*ENOUGH, "SpecificCharacterSet=ISO_IR 6")
+    text = json.dumps(to_json(first.elements, first.character_set))
+    with pytest.raises(InputError, match="not in the character set ISO_IR 6"):
+        recipe("PatientComments=ä").make(one(text), 1)
+    again = recipe("PatientComments=ä", "SpecificCharacterSet=ISO_IR 192").make(one(text), 1)
+    assert value_of(again, "PatientComments") == "ä"
+    first = made("PatientName=MÜLLER", *ENOUGH[1:], "SpecificCharacterSet=ISO_IR 100")
+    text = json.dumps(to_json(first.elements, first.character_set))
+    assert value_of(recipe("PatientComments=ä").make(one(text), 1), "PatientName") == "MÜLLER"
+    with pytest.raises(InputError, match="in another character set already"):
+        recipe("SpecificCharacterSet=ISO_IR 192").make(one(text), 1)
+
+
 @pytest.mark.parametrize(
     ("attribute", "fact"),
     [
