@@ -185,3 +185,11 @@ def test_a_template_that_cannot_be_used_is_told_before_any_item_is_made(value: s
     with pytest.raises(InputError) as caught:
         recipe(template=read_template(text, "t.json"))
     assert (caught.value.file, caught.value.line) == ("t.json", 2)
+
+
+def test_an_argument_holds_for_every_step_of_the_model() -> None:
+    first = made(*ENOUGH, "ScheduledProcedureStepSequence[1].Modality=MR")
+    text = json.dumps(to_json(first.elements, first.character_set))
+    again = recipe("ScheduledStationAETitle=NEW").make(one(text), 1)
+    assert [value_of(again, "ScheduledStationAETitle", step=step) for step in (0, 1)] == ["NEW"] * 2
+    assert [value_of(again, "Modality", step=step) for step in (0, 1)] == ["CT", "MR"]
