@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, _Place] = MappingProxyType(
         "serve": _Place("serve", "Serve worklist items to modalities over DICOM C-FIND."),
         "echo": _Place("scu", "Verify that a DICOM server answers (C-ECHO)."),
         "find": _Place("scu", "Query a Modality Worklist (C-FIND)."),
+        "dump": _Place("text", "Print worklist files as text, as dcmdump does."),
+        "undump": _Place("text", "Make a worklist file from text, as dump2dcm does."),
         "config": _Place("config", "Write, check and show configuration files."),
     }
 )

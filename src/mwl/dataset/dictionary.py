@@ -90,6 +90,9 @@ _WORKLIST = {
 
 _WORKLIST_TAGS = {entry.keyword: tag for tag, entry in _WORKLIST.items()}
 
+_META_GROUP_LENGTH = 0x00020000
+"""The only group length that is still in use, and the only one that the registry names."""
+
 _extensions: dict[int, DictionaryEntry] = {}
 
 
@@ -123,7 +126,7 @@ def _entry(tag: int) -> DictionaryEntry:
     if known := _extensions.get(tag) or _WORKLIST.get(tag):
         return known
     element = tag & 0xFFFF
-    if element == 0:  # PS3.5 7.2
+    if element == 0 and tag != _META_GROUP_LENGTH:  # PS3.5 7.2
         return DictionaryEntry(tag, "UL", "Group Length", "GroupLength")
     if tag >> 16 & 1:
         # PS3.5 7.8.1: an odd group is private, and its elements 10 to FF name the creators.
