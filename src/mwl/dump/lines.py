@@ -28,7 +28,7 @@ _LIKENESS = 0.75
 
 _TAG = re.compile(r"\(([^(),]*),([^(),]*)\)|([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})(?=[ \t]|$)")
 _FOUR_DIGITS = re.compile(r"[0-9A-Fa-f]{4}")
-_KEYWORD = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?=[ \t=[<(#]|$)[ \t]*=?")
+_KEYWORD = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?=[ \t=[<(#]|$)[ \t]*(=?)")
 _VR = re.compile(r"([A-Z]{2}|na|pi|ox|px|lt|up|xs|\?\?)(?=[ \t\[<=(#]|$)")
 _WHITE = " \t\r\f\v"
 _DESCRIPTION = re.compile(r"\(([^()]*)\)(.*)")
@@ -101,9 +101,13 @@ def read_line(number: int, text: str) -> Line | None:
     rest = text.strip(_WHITE)
     if not rest or rest.startswith("#"):
         return None
-    tag, rest = _read_tag(number, rest)
+    tag, rest, is_assigned = _read_tag(number, rest)
     place = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-    vr, rest = _read_vr(number, tag, place, rest.lstrip(_WHITE))
+    rest = rest.lstrip(_WHITE)
+    if is_assigned:
+        vr = _vr_of_dictionary(number, tag, place)
+    else:
+        vr, rest = _read_vr(number, tag, place, rest)
     form, value, comment = _read_value(number, vr, place, rest.lstrip(_WHITE))
     lengths = _LENGTHS.fullmatch(comment)
     if form is Form.BARE and _SHORTENED.search(rest):
@@ -117,7 +121,8 @@ def continues(text: str) -> bool:
     return bool(bracket) and "]" not in value and "#" not in _ and not _SHORTENED.search(value)
 
 
-def _read_tag(number: int, text: str) -> tuple[int, str]:
+def _read_tag(number: int, text: str) -> tuple[int, str, bool]:
+    """Give the tag, what follows, and whether an equals sign stood between them."""
     match = _TAG.match(text)
     if match is None:
         return _read_keyword(number, text)
@@ -126,17 +131,17 @@ def _read_tag(number: int, text: str) -> tuple[int, str]:
         raise refused(
             number, "this is no tag", "a tag is four hexadecimal digits twice, (0010,0020)"
         )
-    return int(group + element, 16), text[match.end() :]
+    return int(group + element, 16), text[match.end() :], False
 
 
-def _read_keyword(number: int, text: str) -> tuple[int, str]:
+def _read_keyword(number: int, text: str) -> tuple[int, str, bool]:
     match = _KEYWORD.match(text)
     tag = tag_of(match[1]) if match else None
     if match is None or tag is None:
         likely = _likely_keyword(match[1]) if match else None
         hint = f"did you mean {likely}?" if likely else "a line is (0010,0020) LO [value]"
         raise refused(number, "no tag and no keyword of DICOM at the start of the line", hint)
-    return tag, text[match.end() :]
+    return tag, text[match.end() :], bool(match[2])
 
 
 def _likely_keyword(word: str) -> str | None:

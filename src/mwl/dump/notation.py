@@ -23,6 +23,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mwl.dataset import (
@@ -54,9 +55,9 @@ _WORDS = {
     "OD": ("d", "{}"),
 }
 _FLOATS = frozenset({"FL", "FD", "OF", "OD"})
+_HEXADECIMAL_VRS = frozenset({"OB", "OW", "UN"})
 _FORMATS = {vr: letter for vr, (letter, _) in _WORDS.items()} | NUMBER_FORMATS
 
-_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?|[+-]?(nan|inf)")
 _TAG = re.compile(r"\( *([0-9A-Fa-f]{4}) *, *([0-9A-Fa-f]{4}) *\)")
@@ -257,25 +258,17 @@ def read_value(vr: str, text: str) -> bytes:
         return b"".join(_read(_TAG, word, _tag_bytes, "a tag, (0010,0020)") for word in words)
     letter = _FORMATS[vr]
     width = struct.calcsize(letter)
+    number: Callable[[str], float]
     if vr in _FLOATS:
-        return b"".join(
-            _read(
-                _FLOAT, word, lambda match: struct.pack(f"<{letter}", float(match[0])), "a number"
-            )
-            for word in words
-        )
-    if vr in {"OB", "OW", "UN"}:
+        pattern, number, what = _FLOAT, float, "a number"
+    elif vr in _HEXADECIMAL_VRS:
+        pattern, number = re.compile(f"[0-9A-Fa-f]{{1,{2 * width}}}"), partial(int, base=16)
         what = f"{2 * width} hexadecimal digits, with backslashes between them"
-        return b"".join(
-            _read(
-                _HEXADECIMAL, word, lambda match: int(match[0], 16).to_bytes(width, "little"), what
-            )
-            for word in words
-        )
-    what = f"a whole number of {8 * width} bits"
+    else:
+        pattern, number, what = _INTEGER, int, f"a whole number of {8 * width} bits"
+    pack = struct.Struct(f"<{letter}").pack
     return b"".join(
-        _read(_INTEGER, word, lambda match: struct.pack(f"<{letter}", int(match[0])), what)
-        for word in words
+        _read(pattern, word, lambda match: pack(number(match[0])), what) for word in words
     )
 
 
