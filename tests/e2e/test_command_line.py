@@ -12,7 +12,7 @@ from support.server import RunningServer, run_mwl, running_server
 from support.worklist_files import FIVE_ITEMS, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
-COMMANDS = ["serve", "echo", "find", "config"]
+COMMANDS = ["serve", "echo", "find", "dump", "undump", "config"]
 
 
 @pytest.fixture(scope="module")

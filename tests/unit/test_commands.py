@@ -36,7 +36,16 @@ def test_a_misspelt_command_is_answered_with_the_likely_one() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
-    [("--version", "asyncio"), ("--help", "asyncio"), ("config --help", "mwl.server")],
+    [
+        ("--version", "asyncio"),
+        ("--help", "asyncio"),
+        ("config --help", "mwl.server"),
+        *(
+            (command, unwanted)
+            for command in ("dump samples/worklists/ct-chest.wl", "undump no.txt no.wl")
+            for unwanted in ("asyncio", "structlog", "pydicom", "rich", "mwl.telemetry")
+        ),
+    ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> None:
     code = (

@@ -199,6 +199,8 @@ def _undump_json(data: bytes) -> Undumped:
         raise InputError("JSON is UTF-8, and this is not", line=line) from None
     except RecursionError:
         raise InputError("not JSON of a data set: nested too deeply") from None
+    except ValueError:  # Python's own limit for the digits of a number
+        raise InputError("not JSON of a data set: a number is too long") from None
     if isinstance(model, list):
         if len(model) != 1:
             raise InputError(f"an array of {len(model)} data sets, and a file holds one")

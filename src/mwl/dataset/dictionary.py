@@ -102,6 +102,9 @@ _Row = tuple[str, str, str, str, str]
 """VR, multiplicity, name, whether it is retired, keyword."""
 
 
+_TABLE_FILE = "_dicom_dict.py"
+
+
 def _table() -> ModuleType:
     """Load the table of pydicom without the package around it.
 
@@ -109,7 +112,7 @@ def _table() -> ModuleType:
     """
     package = find_spec("pydicom")
     folders = package.submodule_search_locations if package else None
-    spec = spec_from_file_location("mwl_registry", Path((folders or [""])[0]) / "_dicom_dict.py")
+    spec = spec_from_file_location("mwl_registry", Path((folders or [""])[0]) / _TABLE_FILE)
     try:
         if spec is None or spec.loader is None:
             raise FileNotFoundError

@@ -67,6 +67,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UNKNOWN_SET_HINT = "name a character set that DICOM has in (0008,0005), such as ISO_IR 192"
+_PREFIX, _PREFIX_OFFSET = b"DICM", 128  # PS3.10 7.1
 _DELIMITERS = frozenset({ITEM, ITEM_END, SEQUENCE_END})
 _CHARSET_HINT = "name the encoding of the text with --charset, or keep the bytes: --charset stored"
 
@@ -135,6 +136,8 @@ def undump(
 
     Cost: O(n), about 20 microseconds a line.
     """
+    if data[_PREFIX_OFFSET : _PREFIX_OFFSET + len(_PREFIX)] == _PREFIX:
+        raise InputError("a DICOM file, and not the text of one", hint="mwl dump makes text of it")
     chosen = encoding or _marked_encoding(data)
     if chosen is not None:
         return _Reader(_decoded(data, chosen), chosen).read(transfer_syntax)

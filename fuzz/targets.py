@@ -1,0 +1,51 @@
+"""What is fuzzed: one function a harness, which takes any bytes and returns, or has found a fault.
+
+The functions hold what the tests in `tests/property` hold. They import nothing but mwl, so that a
+test can run them over a corpus without atheris.
+"""
+
+from mwl.dataset import (
+    ENCODINGS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    character_set,
+    encode,
+    encode_file,
+    read_dicom_file,
+    to_json,
+)
+from mwl.dump import STORED, dump_file, undump
+from mwl.errors import DatasetError, InputError
+
+
+def text_reader(data: bytes) -> None:
+    """Any bytes are the text of a data set, which a file can hold, or refused with a message."""
+    try:
+        found = undump(data)
+    except InputError:
+        return
+    encoded = encode_file(found.elements, found.transfer_syntax, found.meta)
+    again = read_dicom_file(encoded).elements
+    assert encode(again.values(), found.transfer_syntax) == encode(
+        found.elements.values(), found.transfer_syntax
+    ), "the file that was written says something else"
+
+
+def data_set_reader(data: bytes) -> None:
+    """Any bytes are a file, which has a text and is the same after it, or refused."""
+    try:
+        file = read_dicom_file(data)
+    except DatasetError:
+        return
+    expected = encode(file.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+    for encoding in ("utf-8", STORED):
+        text = dump_file(file, encoding)
+        found = undump(text, STORED if encoding == STORED else None, EXPLICIT_VR_LITTLE_ENDIAN)
+        written = encode(found.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+        assert written == expected, f"changed by its text in {encoding}"
+    try:
+        to_json(file.elements, character_set(file.elements, ENCODINGS["Ascii"]))
+    except DatasetError:
+        return
+
+
+TARGETS = {"text_reader": text_reader, "data_set_reader": data_set_reader}
