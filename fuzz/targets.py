@@ -7,6 +7,7 @@ test can run them over a corpus without atheris.
 from mwl.dataset import (
     ENCODINGS,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    Elements,
     character_set,
     encode,
     encode_file,
@@ -36,6 +37,8 @@ def data_set_reader(data: bytes) -> None:
         file = read_dicom_file(data)
     except DatasetError:
         return
+    if _has_meta_information(file.elements):
+        return  # PS3.10 7.1 has it before the data set, and in a text that is where it goes
     expected = encode(file.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
     for encoding in ("utf-8", STORED):
         text = dump_file(file, encoding)
@@ -46,6 +49,14 @@ def data_set_reader(data: bytes) -> None:
         to_json(file.elements, character_set(file.elements, ENCODINGS["Ascii"]))
     except DatasetError:
         return
+
+
+def _has_meta_information(elements: Elements) -> bool:
+    return any(
+        tag >> 16 == 0x0002
+        or (isinstance(value, tuple) and any(_has_meta_information(item) for item in value))
+        for tag, _, value in elements.values()
+    )
 
 
 TARGETS = {"text_reader": text_reader, "data_set_reader": data_set_reader}

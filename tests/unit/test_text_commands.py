@@ -86,6 +86,12 @@ def test_a_note_is_said_and_the_file_written(tmp_path: Path) -> None:
     assert error.startswith("note: standard input: ")
     assert "ISO_IR 192" in error
     assert (tmp_path / "a.wl").exists()
+    model = '{"PatientName": {"Value": ["Jörg"]}}'.encode()
+    status, _, error = mwl("undump", "--json", "-", tmp_path / "b.wl", text=model)
+    assert (status, error.count("ISO_IR 192")) == (0, 1)
+    # What is not written needs no notes.
+    status, _, error = mwl("undump", "--json", "-", tmp_path / "b.wl", text=model)
+    assert (status, error.count("ISO_IR 192")) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,11 @@ def test_a_note_is_said_and_the_file_written(tmp_path: Path) -> None:
         ((), part_10(b"\x08\0\0\0"), "line.txt: a DICOM file, and not the text of one"),
         ((), b"(0010,0020) LO [A]\n(0010,0020) LO [B]", "line.txt:2: (0010,0020) occurs twice"),
         ((), b"PatientNam = A", "did you mean PatientName?"),
+        (
+            ("--transfer-syntax", "implicit"),
+            b"(0040,0100) UN 41",
+            "implicit VR cannot hold a value of UN",
+        ),
         ((), b"", "line.txt: the text holds no data set"),
         (("--charset", "utf-8"), b"\n(0010,0010) PN [\xff]", "line.txt:2: byte FFH"),
         (("--json",), b"{\n\n]", "line.txt:3: not JSON"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.cli.arguments import fail
 from mwl.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -19,13 +20,15 @@ from mwl.dataset import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TRANSFER_SYNTAXES,
     DicomFile,
+    Elements,
     character_set,
     encode_file,
     from_json,
     read_dicom_file,
     to_json,
+    vr_of,
 )
-from mwl.dump import STORED, Undumped, dump_file
+from mwl.dump import STORED, UTF_8_ADDED, Undumped, dump_file
 from mwl.dump import undump as undump_text
 from mwl.errors import DatasetError, InputError
 from mwl.store.placing import place
@@ -102,7 +105,8 @@ def dump(
                 models.append(_model(file, path))
                 continue
             if len(files) > 1:
-                typer.echo(f"# mwl dump ({number}/{len(files)}): {escape(str(path))}")
+                heading = f"# mwl dump ({number}/{len(files)}): {escape(str(path))}"
+                typer.echo(heading.encode("utf-8"))
             typer.echo(dump_file(file, charset or "utf-8"), nl=False)
         except InputError as error:
             errors.append(error)
@@ -170,7 +174,10 @@ def undump(
     try:
         data = sys.stdin.buffer.read() if text == STANDARD_INPUT else text.read_bytes()
         found = _undump_json(data) if as_json else undump_text(data, charset, transfer_syntax)
-        encoded = encode_file(found.elements, transfer_syntax or found.transfer_syntax, found.meta)
+        syntax = transfer_syntax or found.transfer_syntax
+        if syntax == IMPLICIT_VR_LITTLE_ENDIAN:
+            _refuse_what_implicit_vr_loses(found.elements)
+        encoded = encode_file(found.elements, syntax, found.meta)
         read_dicom_file(encoded)
     except InputError as error:
         error.file = name
@@ -179,14 +186,27 @@ def undump(
         fail(InputError(error.strerror or str(error), file=name))
     except DatasetError as error:
         fail(InputError(f"the file could not be read again: {error}", file=name))
-    for note in found.notes:
-        typer.echo(f"note: {escape(name)}: {note}", err=True)
     try:
         place(out, encoded, replace=force)
     except FileExistsError:
         fail(InputError("exists already, nothing was written", file=str(out), hint="use --force"))
     except OSError as error:
         fail(InputError(f"cannot be written: {error.strerror}", file=str(out)))
+    for note in found.notes:
+        typer.echo(f"note: {escape(name)}: {note}", err=True)
+
+
+def _refuse_what_implicit_vr_loses(elements: Elements) -> None:
+    """Refuse bytes in the place of a sequence, which cannot be told from one without a VR."""
+    for tag, vr, value in elements.values():
+        if isinstance(value, tuple):
+            for item in value:
+                _refuse_what_implicit_vr_loses(item)
+        elif value and vr_of(tag) == "SQ":
+            place_of_it = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+            raise InputError(
+                f"{place_of_it}: implicit VR cannot hold a value of {vr} in the place of a sequence"
+            )
 
 
 def _undump_json(data: bytes) -> Undumped:
@@ -208,7 +228,9 @@ def _undump_json(data: bytes) -> Undumped:
     elements = from_json(model)
     if not elements:
         raise InputError("the text holds no data set")
-    return Undumped(EXPLICIT_VR_LITTLE_ENDIAN, {}, elements)
+    named = {"00080005", "SpecificCharacterSet"} & set(model)
+    notes = () if named or SPECIFIC_CHARACTER_SET not in elements else (UTF_8_ADDED,)
+    return Undumped(EXPLICIT_VR_LITTLE_ENDIAN, {}, elements, notes)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

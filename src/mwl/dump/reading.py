@@ -47,6 +47,9 @@ from mwl.errors import DatasetError, InputError
 SHORT_LENGTH_LIMIT_BYTES = 0xFFFE
 """Longest value that a length of 16 bits can say: it has to be even."""
 
+UTF_8_ADDED = "the text names no character set; ISO_IR 192 (UTF-8) was added as (0008,0005)"
+"""Note on a text beyond ASCII."""
+
 LONG_LENGTH_LIMIT_BYTES = 0xFFFFFFFE
 """Longest value of a length of 32 bits: even, and FFFFFFFFH is none."""
 
@@ -234,7 +237,7 @@ class _Reader:
             if not (group & 1 or element == 0 or group == _DELIMITER_GROUP or name_of(line.tag)):
                 yield f"line {line.number}: {line.place} is not in the DICOM dictionary"
         if self._needs_utf_8:
-            yield "the text names no character set; ISO_IR 192 (UTF-8) was added as (0008,0005)"
+            yield UTF_8_ADDED
 
     # ------------------------------------------------------------------- nesting
 
@@ -334,7 +337,8 @@ class _Reader:
         return elements
 
     def _too_long(self, tag: int, vr: str) -> InputError:
-        line = next(line for line in self._lines if line.tag == tag)
+        lines = (line for line in self._lines if line.tag == tag)
+        line = max(lines, key=lambda line: len(line.value))
         return refused(
             line.number,
             f"{line.place}: the value is longer than {SHORT_LENGTH_LIMIT_BYTES} bytes, which {vr} "
