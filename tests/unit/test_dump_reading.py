@@ -403,21 +403,39 @@ def test_a_byte_that_the_named_encoding_lacks_is_named() -> None:
     assert "no encoding of the name" in refusal(b"A", "no-such-encoding")[1]
 
 
-def test_lengths_tell_what_is_utf_8_by_chance() -> None:
-    # C3 B6 is one letter in UTF-8, two in ISO_IR 100 and one in GB18030.
-    data = b"(0008,0005) CS [ISO_IR 100]\n(0010,0010) PN [J\xc3\xb6]  # %3d, 1 PatientName"
-    assert read(data % 4)[0x00100010].value == b"J\xc3\xb6 "
-    assert read(data % 2)[0x00100010].value == b"J\xf6"
-    assert read(data % 9)[0x00100010].value == b"J\xf6"
+BOTH = "the text could be UTF-8 or bytes as they are stored"
 
 
-def test_what_could_be_both_is_refused() -> None:
-    data = b"(0008,0005) CS [GB18030]\n(0010,0010) PN [\xd0\xb5]  #   2, 1 PatientName"
-    number, message = refusal(data)
+def test_text_whose_length_is_that_of_its_bytes_could_be_as_stored() -> None:
+    # C3 B6 is one letter in UTF-8, two in ISO_IR 100. No length, or another, is what people write.
+    data = b"(0008,0005) CS [ISO_IR 100]\n(0010,0010) PN [J\xc3\xb6]"
+    for comment in (b"", b" # 2, 1 PatientName", b" # 9, 1 PatientName"):
+        assert read(data + comment)[0x00100010].value == b"J\xf6"
+    number, message = refusal(data + b" # 4, 1 PatientName")
     assert number == 2
-    assert "could be UTF-8 or bytes as they are stored" in message
-    assert read(data, "utf-8")[0x00100010].value == "\u0435".encode("gb18030")
-    assert read(data, STORED)[0x00100010].value == b"\xd0\xb5"
+    assert BOTH in message
+    assert read(data, "utf-8")[0x00100010].value == b"J\xf6"
+    assert read(data, STORED)[0x00100010].value == b"J\xc3\xb6 "
+    # Another line can tell.
+    other = b" # 4, 1 PatientName\n(0010,1000) LO [\xc3\xb6\xc3\xb6] # 2, 1 OtherPatientIDs"
+    assert read(data + other)[0x00100010].value == b"J\xf6"
+
+
+def test_text_that_its_set_lacks_could_be_as_stored() -> None:
+    data = "(0008,0005) CS [ISO_IR 100]\n(0010,0010) PN [山] # %d, 1 PatientName"
+    assert BOTH in refusal(data % 4)[1]
+    assert "ISO_IR 100 lacks" in refusal(data % 2)[1]
+
+
+def test_bytes_that_were_edited_in_a_text_that_is_no_utf_8_are_refused() -> None:
+    data = b"(0008,0005) CS [ISO_IR 100]\n(0010,0020) LO [\xf6]\n(0010,0010) PN [J\xc3\xb6] # %d, 1"
+    number, message = refusal(data % 2)
+    assert number == 3
+    assert BOTH in message
+    assert read(data % 4)[0x00100010].value == b"J\xc3\xb6 "
+    data = b"(0008,0005) CS [ISO 2022 IR 100\\ISO 2022 IR 87]\n(0010,0010) PN [J\xc3\xb6]\n"
+    data += b"(0010,1001) PN [\x1b$B;3\x1b(B]"
+    assert BOTH in refusal(data)[1]
 
 
 def test_text_with_code_extension_is_as_stored() -> None:

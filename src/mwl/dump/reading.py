@@ -5,8 +5,8 @@ for which the whole of a data set or item has to be known: its character set may
 
 The encoding of the text is what the caller says, what a byte order mark or the first line of
 `mwl dump` says, or UTF-8. A text that is no UTF-8 is held to be what dcmdump prints: each value in
-the bytes that the file has for it, which have to be text in its character set. A text that happens
-to be both is told by the lengths in its comments.
+the bytes that the file has for it, which have to be text in its character set. A text that could be
+both is refused, unless the lengths in its comments say that it is UTF-8.
 
 Where the end of a sequence or item is not marked, it is taken to be where its line says, if that
 gave the number of its items or elements.
@@ -92,10 +92,6 @@ class Undumped(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _LooksStored(Exception):
-    """A text is UTF-8, and the lengths in its comments say that this is by chance."""
-
-
 class _Text(NamedTuple):
     """Text that waits for its character set."""
 
@@ -146,10 +142,11 @@ def undump(
         return _Reader(_decoded(data, chosen), chosen).read(transfer_syntax)
     try:
         text = data.decode("utf-8")
-        if "\x1b" not in text:  # code extension is in the bytes that are stored: PS3.5 6.1.2.5
-            return _Reader(text, "utf-8", is_sure=text.isascii()).read(transfer_syntax)
-    except (UnicodeDecodeError, _LooksStored):
-        pass
+    except UnicodeDecodeError:
+        text = ""
+    # Code extension is in the bytes that are stored: PS3.5 6.1.2.5.
+    if text and "\x1b" not in text:
+        return _Reader(text, "utf-8", is_sure=text.isascii()).read(transfer_syntax)
     return _Reader(data.decode("latin-1"), STORED, is_sure=False).read(transfer_syntax)
 
 
@@ -196,7 +193,7 @@ class _Reader:
         self._data_set = _Level()
         self._open: list[_Open] = [self._data_set]
         self._needs_utf_8 = False
-        self._fits_stored = self._fits_decoded = 0
+        self._is_decided = False
         self._undecided: Line | None = None
         self._longest = SHORT_LENGTH_LIMIT_BYTES
 
@@ -357,6 +354,7 @@ class _Reader:
         content = encode_text(line.vr, text, known or (_UTF_8 if characters is None else _ASCII))
         self._weigh(line, text, content)
         if content is None:
+            self._decide()
             what = " ".join(known.terms) if known and line.vr in CHARACTER_SET_VRS else "ASCII"
             hint = (
                 "declare (0008,0005) CS [ISO_IR 192], which has them all"
@@ -373,42 +371,51 @@ class _Reader:
         if self._is_sure or (content.isascii() and b"\x1b" not in content):
             return content
         known = characters if isinstance(characters, CharacterSet) else _ASCII
-        if decode_text(line.vr, content, known) is None:
+        text = decode_text(line.vr, content, known)
+        if text is None:
             raise refused(
                 line.number,
                 f"{line.place}: the text is neither UTF-8 nor in the character set of (0008,0005)",
                 _CHARSET_HINT,
             )
+        is_utf_8 = not content.isascii() and decode_text("UT", content, _UTF_8) not in {None, text}
+        # Bytes that were not edited have the length that their comment says.
+        if is_utf_8 and line.length != _padded_length(content):
+            raise _could_be_both(line)
         return content
 
     # ------------------------------------------------------------------- stored or decoded
 
     def _weigh(self, line: Line, text: str, content: bytes | None) -> None:
-        """Note whether the length in a comment is that of the text as UTF-8, or encoded."""
+        """Note what the length in a comment says: that of the text encoded, or as it stands.
+
+        Either may be by chance, the second also after the value was edited, so that it never
+        decides: a wrong guess is a wrong name.
+        """
         as_it_stands = text.encode("utf-8")
         if self._is_sure or line.length is None or content == as_it_stands:
             return
-        fits_stored = line.length == len(as_it_stands) + len(as_it_stands) % 2
-        fits_decoded = content is not None and line.length == len(content) + len(content) % 2
-        if fits_stored and content is None:
-            raise _LooksStored
-        self._fits_stored += fits_stored and not fits_decoded
-        self._fits_decoded += fits_decoded and not fits_stored
-        if fits_stored and fits_decoded:
+        if line.length == _padded_length(as_it_stands):
             self._undecided = line
+        elif content is not None and line.length == _padded_length(content):
+            self._is_decided = True
 
     def _decide(self) -> None:
-        """Tell by the lengths whether the text was UTF-8 by chance."""
-        if self._fits_decoded:
-            return
-        if self._fits_stored:
-            raise _LooksStored
-        if self._undecided is not None:
-            raise refused(
-                self._undecided.number,
-                f"{self._undecided.place}: the text could be UTF-8 or bytes as they are stored",
-                "say which: --charset utf-8 or --charset stored",
-            )
+        """Refuse a text that could be bytes as they are stored, and UTF-8 by chance."""
+        if self._undecided is not None and not self._is_decided:
+            raise _could_be_both(self._undecided)
+
+
+def _padded_length(value: bytes) -> int:
+    return len(value) + len(value) % 2
+
+
+def _could_be_both(line: Line) -> InputError:
+    return refused(
+        line.number,
+        f"{line.place}: the text could be UTF-8 or bytes as they are stored",
+        "say which: --charset utf-8 or --charset stored",
+    )
 
 
 def _is_complete(opened: _Open) -> bool:
