@@ -26,8 +26,18 @@ from support.datasets import CHARACTER_SET_TEXT_VRS, TEXT_SAMPLES, data_sets, fi
 
 transfer_syntaxes = st.sampled_from(TRANSFER_SYNTAXES)
 encodings = st.sampled_from(["utf-8", STORED, "latin-1", "cp1252", "gb18030"])
-terms = st.sampled_from([*TEXT_SAMPLES, "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87"])
+extended_terms = st.sampled_from(["\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87"])
+terms = st.one_of(st.sampled_from(sorted(TEXT_SAMPLES)), extended_terms)
 names = st.text(st.sampled_from("AB ^=\\\r\n\t[]<>#()'\"山田Яüé\u3000\u202e~"), max_size=12)
+
+
+# Code extension as other writers have it: superfluous, missing at the end, in another order.
+japanese = st.lists(
+    st.sampled_from(
+        [b"\x1b(B", b"\x1b(J", b"\x1b$B", b";3", b"ED", b"\xd4\xcf", b"^", b"=", b"\r\n"]
+    ),
+    max_size=8,
+).map(b"".join)
 
 
 @st.composite
@@ -40,6 +50,8 @@ def texts(draw: st.DrawFn) -> Elements:
         text = draw(st.one_of(names, st.sampled_from(sorted(TEXT_SAMPLES.values()))))
         with suppress(UnicodeEncodeError):
             elements.append(Element(tag, vr, characters.encode(text, vr)))
+    if "2022" in term:
+        elements.append(Element(0x00400011, "SH", draw(japanese)))
     item = in_order(elements[1:])
     elements.append(Element(0x00400100, "SQ", (item,)))
     return in_order(elements)

@@ -154,3 +154,17 @@ def test_numbers_that_are_cut_are_shown_by_their_bytes() -> None:
 
 def test_an_empty_data_set_is_an_empty_text() -> None:
     assert dump({}, ASCII) == ""
+
+
+def test_text_that_would_be_encoded_otherwise_is_shown_by_its_bytes_and_read() -> None:
+    characters = CharacterSet.of(("", "ISO 2022 IR 87"))
+    elements = {0x00400011: Element(0x00400011, "SH", b"\x1b(B1\x1b$B3,\x1b(B")}
+    assert dump(elements, characters) == (
+        r"(0040,0011) SH <\x1b(B1\x1b$B3,\x1b(B>                  "
+        "#  12, 1 ScheduledProcedureStepLocation, reads 1階"
+    )
+
+
+def test_bytes_are_told_from_text_where_no_byte_needs_it() -> None:
+    elements = {0x00091001: Element(0x00091001, "US", b"A\\B")}
+    assert r"US <\x41\\B>" in dump(elements, ASCII)
