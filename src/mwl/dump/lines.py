@@ -117,8 +117,9 @@ def read_line(number: int, text: str) -> Line | None:
 
 def continues(text: str) -> bool:
     """Tell whether a line opens a bracket that it does not close: dcmdump prints text as it is."""
-    _, bracket, value = text.partition("[")
-    return bool(bracket) and "]" not in value and "#" not in _ and not _SHORTENED.search(value)
+    start, bracket, value = text.partition("[")
+    is_open = bool(bracket) and "]" not in value and "#" not in start
+    return is_open and not _SHORTENED.search(value)
 
 
 def _read_tag(number: int, text: str) -> tuple[int, str, bool]:
