@@ -84,6 +84,21 @@ def test_the_query_may_come_from_a_file_and_keys_go_before_it(folder: Path, tmp_
     assert explain(folder, "--query", query, "-k", "PatientID=P3")["matches"] == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(0010,0010) PN [DOE*]\n(0010,0020) LO\n",
+        "# from the log\nPatientName = DOE*\nPatientID\n",
+        '{"00100010": {"vr": "PN", "Value": [{"Alphabetic": "DOE*"}]}, "00100020": {"vr": "LO"}}',
+    ],
+)
+def test_the_query_may_be_text(folder: Path, tmp_path: Path, text: str) -> None:
+    query = tmp_path / "query.txt"
+    query.write_text(text)
+    report = explain(folder, "--query", query)
+    assert (report["matches"], report["returned"]) == (1, ["Patient ID"])
+
+
 def test_the_configuration_decides_access_station_and_limit(folder: Path, tmp_path: Path) -> None:
     file = configuration(
         tmp_path / "mwl.json",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom import datadict, dcmread
+from pydicom import _dicom_dict, datadict, dcmread
 
 from mwl.attributes import ATTRIBUTES
 from mwl.dataset import (
@@ -27,6 +27,7 @@ from mwl.dataset import (
     Selection,
     character_set,
     decode,
+    dictionary,
     encode,
     encode_file,
     extend_dictionary,
@@ -611,6 +612,24 @@ def test_what_the_dictionary_lacks_has_neutral_answers() -> None:
     assert (vr_of(0x00080007), vr_of(0xFFFEE000)) == ("UN", "UN")
     assert tag_of("NoSuchKeyword") is None
     assert (vr_of(0x00090010), vr_of(0x00100000)) == ("LO", "UL")
+
+
+def test_the_registry_is_that_of_pydicom(monkeypatch: pytest.MonkeyPatch) -> None:
+    repeated = (int(mask.replace("x", "0"), 16) for mask in _dicom_dict.RepeatersDictionary)
+    tags = [*_dicom_dict.DicomDictionary, *repeated, 0x60FE3000, 0x002031FF, 0x00080007]
+    found = dictionary._Registry()
+    for tag in tags:
+        known = datadict.get_entry(tag) if datadict.dictionary_has_tag(tag) else None
+        known = known or (datadict.get_entry(tag) if datadict.repeater_has_tag(tag) else None)
+        if known is None:
+            with pytest.raises(KeyError):
+                found.row(tag)
+        else:
+            assert found.row(tag) == known
+    assert found.tags == datadict.keyword_dict
+    # pydicom does not promise where its table is.
+    monkeypatch.setattr(dictionary, "_TABLE_FILE", "no_such_file.py")
+    assert dictionary._Registry().rows == found.rows
 
 
 def test_the_dictionary_can_be_extended() -> None:

@@ -17,8 +17,9 @@ from mwl import telemetry
 from mwl.access import Caller
 from mwl.attributes import ACCESSION_NUMBER, PATIENT_ID, PATIENT_NAME
 from mwl.cli.arguments import checked_ae_title, fail
+from mwl.cli.queries import query_of
 from mwl.config import Config, load, of_folder, require_worklist
-from mwl.dataset import CharacterSet, Elements, name_of, read_file, to_json, values
+from mwl.dataset import CharacterSet, Elements, name_of, to_json, values
 from mwl.dump import dump
 from mwl.errors import ConfigError, DatasetError, InputError, StoreError
 from mwl.explain import Miss, Report
@@ -60,7 +61,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File that holds the query; -k overrides its keys.",
+            help="File that holds the query: DICOM, the text of `mwl dump`, or DICOM JSON; -k "
+            "overrides its keys.",
             show_default=False,
         ),
     ] = None,
@@ -152,12 +154,7 @@ def _config(configuration: list[Path], places: list[Path]) -> Config:
 def _identifier(file: Path | None, keys: list[str]) -> Elements:
     if file is None:
         return identifier_of(keys, also=() if keys else USUAL_KEYS)
-    try:
-        return identifier_of(keys, base=read_file(file.read_bytes()))
-    except OSError as error:
-        raise InputError(error.strerror or str(error), file=str(file)) from error
-    except DatasetError as error:
-        raise InputError(f"not a DICOM data set: {error}", file=str(file)) from error
+    return identifier_of(keys, base=query_of(file))
 
 
 def _host_of(config: Config, calling: str) -> str:

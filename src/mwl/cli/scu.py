@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.cli.arguments import checked_ae_title
+from mwl.cli.queries import query_of
 from mwl.dataset import (
     ENCODINGS,
     CharacterSet,
@@ -22,7 +23,6 @@ from mwl.dataset import (
     character_set,
     decode,
     name_of,
-    read_file,
     to_json,
     values,
 )
@@ -129,7 +129,8 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
         list[Path] | None,
         typer.Argument(
             metavar="[QUERYFILE]...",
-            help="DICOM files that hold queries; -k overrides their keys.",
+            help="Files that hold queries: DICOM, the text of `mwl dump`, or DICOM JSON; -k "
+            "overrides their keys.",
             show_default=False,
         ),
     ] = None,
@@ -177,12 +178,7 @@ def _queries(files: list[Path], keys: list[str], *, as_table: bool) -> Iterator[
         usual = TABLE_KEYS if as_table and only_matches else () if keys else USUAL_KEYS
         yield identifier_of(keys, also=usual)
     for file in files:
-        try:
-            yield identifier_of(keys, base=read_file(file.read_bytes()))
-        except OSError as error:
-            raise InputError(error.strerror or str(error), file=str(file)) from error
-        except DatasetError as error:
-            raise InputError(f"not a DICOM data set: {error}", file=str(file)) from error
+        yield identifier_of(keys, base=query_of(file))
 
 
 class _Printer:

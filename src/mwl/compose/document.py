@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mwl.compose.assignments import Assignment, Document, Origin, read_path, refuse_repeated
-from mwl.compose.json_model import from_json
-from mwl.dataset import vr_of
+from mwl.dataset import from_json, vr_of
 from mwl.errors import InputError
 from mwl.keys import Path, PathStep
 

@@ -2,7 +2,7 @@
 
 This package is the only place that knows pydicom. Everything that others use is named here; the
 bytes are read in `elements`, single elements in `selection`, files in `files`, text in `charset`
-and `values`, and the attributes are looked up in `dictionary`.
+and `values`, JSON in `json_model`, and the attributes are looked up in `dictionary`.
 
 Source: DICOM PS3.5.
 """
@@ -42,9 +42,17 @@ from mwl.dataset.elements import (
     encode,
     extend_dictionary,
 )
-from mwl.dataset.files import DicomFile, encode_file, new_meta, read_dicom_file, read_file
+from mwl.dataset.files import (
+    TRANSFER_SYNTAX_UID,
+    DicomFile,
+    encode_file,
+    new_meta,
+    read_dicom_file,
+    read_file,
+)
+from mwl.dataset.json_model import from_json, to_json
 from mwl.dataset.selection import Selection, read_selected, select
-from mwl.dataset.values import to_json, values
+from mwl.dataset.values import values
 
 __all__ = [
     "BYTE_VRS",
@@ -62,6 +70,7 @@ __all__ = [
     "SINGLE_VALUE_TEXT_VRS",
     "TEXT_VRS",
     "TRANSFER_SYNTAXES",
+    "TRANSFER_SYNTAX_UID",
     "VRS",
     "CharacterSet",
     "DicomFile",
@@ -75,6 +84,7 @@ __all__ = [
     "encode",
     "encode_file",
     "extend_dictionary",
+    "from_json",
     "keyword_of",
     "keywords",
     "load_registry",

@@ -1,14 +1,16 @@
 """The data dictionary: tags, keywords, names and value representations.
 
-This is the only module that imports pydicom, whose generated copy of the standard's registry
+This is the only module that uses pydicom, whose generated copy of the standard's registry
 saves writing out five thousand rows. How values are laid out in bytes is in `mwl.dataset.elements`.
 
 Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representations).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -98,20 +100,73 @@ _WORKLIST = {
 
 _WORKLIST_TAGS = {entry.keyword: tag for tag, entry in _WORKLIST.items()}
 
+_META_GROUP_LENGTH = 0x00020000
+"""The only group length that is still in use, and the only one that the registry names."""
+
 _extensions: dict[int, DictionaryEntry] = {}
 
 
-@lru_cache(maxsize=1)
-def _registry() -> ModuleType:
-    from pydicom import datadict  # noqa: PLC0415 - see `load_registry`
+_Row = tuple[str, str, str, str, str]
+"""VR, multiplicity, name, whether it is retired, keyword."""
 
-    return datadict
+
+_TABLE_FILE = "_dicom_dict.py"
+
+
+def _table() -> ModuleType:
+    """Load the table of pydicom without the package around it.
+
+    To import the package takes 0.1 s, the table 10 ms, and every command would wait for it.
+    """
+    package = find_spec("pydicom")
+    folders = package.submodule_search_locations if package else None
+    spec = spec_from_file_location("mwl_registry", Path((folders or [""])[0]) / _TABLE_FILE)
+    try:
+        if spec is None or spec.loader is None:
+            raise FileNotFoundError
+        table = module_from_spec(spec)
+        spec.loader.exec_module(table)
+    except OSError:  # the module has no public name, and could get another
+        from pydicom import datadict  # noqa: PLC0415 - see above
+
+        return datadict
+    return table
+
+
+class _Registry:
+    """The rows of PS3.6, from pydicom's table."""
+
+    def __init__(self) -> None:
+        table = _table()
+        self.rows: Mapping[int, _Row] = table.DicomDictionary
+        self._repeaters: Mapping[str, _Row] = table.RepeatersDictionary
+        self.tags = {row[4]: tag for tag, row in self.rows.items()}
+
+    def row(self, tag: int) -> _Row:
+        """Give the row of an attribute.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self.rows.get(tag) or self._repeaters[self._mask(f"{tag:08X}")]
+
+    def _mask(self, digits: str) -> str:
+        # PS3.6 7: groups 50xx and 60xx, and some elements, stand for many.
+        for mask in self._repeaters:
+            if all(one in {"X", other} for one, other in zip(mask.upper(), digits, strict=True)):
+                return mask
+        return ""
+
+
+@lru_cache(maxsize=1)
+def _registry() -> _Registry:
+    return _Registry()
 
 
 def load_registry() -> None:
     """Load the registry before an attribute is asked for that no worklist table has.
 
-    Cost: 0.1 s the first time, which is why it is not part of importing this module.
+    Cost: 10 ms the first time, which is why it is not part of importing this module.
     """
     _registry()
 
@@ -131,7 +186,7 @@ def _entry(tag: int) -> DictionaryEntry:
     if known := _extensions.get(tag) or _WORKLIST.get(tag):
         return known
     element = tag & 0xFFFF
-    if element == 0:  # PS3.5 7.2
+    if element == 0 and tag != _META_GROUP_LENGTH:  # PS3.5 7.2
         return DictionaryEntry(tag, "UL", "Group Length", "GroupLength")
     if tag >> 16 & 1:
         # PS3.5 7.8.1: an odd group is private, and its elements 10 to FF name the creators.
@@ -139,7 +194,7 @@ def _entry(tag: int) -> DictionaryEntry:
             return DictionaryEntry(tag, "LO", "Private Creator")
         return DictionaryEntry(tag, "UN", "")
     try:
-        vr, _, name, _, keyword = _registry().get_entry(tag)
+        vr, _, name, _, keyword = _registry().row(tag)
     except KeyError:
         return DictionaryEntry(tag, "UN", "")
     vr = _CHOICES.get(vr, vr)
@@ -170,8 +225,7 @@ def tag_of(keyword: str) -> int | None:
             return entry.tag
     if keyword in _WORKLIST_TAGS:
         return _WORKLIST_TAGS[keyword]
-    tag: int | None = _registry().tag_for_keyword(keyword)
-    return tag
+    return _registry().tags.get(keyword)
 
 
 def keywords(*, of_worklist: bool = False) -> list[str]:
@@ -179,7 +233,7 @@ def keywords(*, of_worklist: bool = False) -> list[str]:
     if of_worklist:
         return list(_WORKLIST_TAGS)
     extended = [entry.keyword for entry in _extensions.values() if entry.keyword]
-    return extended + [row[4] for row in _registry().DicomDictionary.values() if row[4]]
+    return extended + [keyword for keyword in _registry().tags if keyword]
 
 
 def multiplicity_of(tag: int) -> str:
@@ -189,7 +243,6 @@ def multiplicity_of(tag: int) -> str:
         As PS3.6 writes it; `1-n` for what the registry does not know.
     """
     try:
-        found: str = _registry().dictionary_VM(tag)
+        return _registry().row(tag)[1]
     except KeyError:
         return "1-n"
-    return found

@@ -1,29 +1,20 @@
-"""What the bytes of an element mean: its values as text, and the DICOM JSON Model.
+"""What the bytes of an element mean: its values as text.
 
 Source: DICOM PS3.5 section 6.2 (value representations), section 6.4 (several values).
 """
 
-import base64
-import math
-import re
 import struct
 from collections.abc import Iterator
-from typing import Any
 
-from mwl.dataset.charset import CharacterSet, character_set
+from mwl.dataset.charset import CharacterSet
 from mwl.dataset.dictionary import (
-    BYTE_VRS,
     CHARACTER_SET_VRS,
     NUMBER_FORMATS,
     SINGLE_VALUE_TEXT_VRS,
     TEXT_VRS,
 )
-from mwl.dataset.elements import Element, Elements
+from mwl.dataset.elements import Element
 from mwl.errors import DatasetError
-
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_JSON_NUMBERS = frozenset(NUMBER_FORMATS) | {"DS", "IS"}
-_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def values(element: Element, character_set: CharacterSet) -> list[str]:
@@ -77,61 +68,3 @@ def _unpack(element: Element, value: bytes, form: str) -> Iterator[tuple[int | f
         raise DatasetError(
             f"{len(value)} bytes are no whole number of {element.vr}", tag=element.tag
         ) from None
-
-
-def to_json(elements: Elements, character_set: CharacterSet) -> dict[str, Any]:
-    """Give a data set in the DICOM JSON Model.
-
-    Args:
-        elements: The data set.
-        character_set: Set of its text.
-
-    Returns:
-        What `json.dumps` takes, by tag as eight hexadecimal digits. Numbers in text that are none
-        stay text, and numbers that JSON cannot say are written as text.
-
-    Raises:
-        DatasetError: As `values`.
-
-    Source: PS3.18 section F.2.
-    """
-    return {
-        f"{tag:08X}": _json_attribute(element, character_set) for tag, element in elements.items()
-    }
-
-
-def _json_attribute(element: Element, text: CharacterSet) -> dict[str, Any]:
-    _, vr, value = element
-    attribute: dict[str, Any] = {"vr": vr}
-    if not value:
-        return attribute
-    if isinstance(value, tuple):
-        # PS3.5 7.5.3: an item may have a character set of its own.
-        attribute["Value"] = [to_json(item, character_set(item, text)) for item in value]
-    elif vr in BYTE_VRS:
-        attribute["InlineBinary"] = base64.b64encode(value).decode("ascii")
-    else:
-        attribute["Value"] = [_json_value(one, vr) for one in values(element, text)]
-    return attribute
-
-
-def _json_value(text: str, vr: str) -> str | int | float | dict[str, str] | None:
-    text = text.strip(" ") if vr == "AE" else text.rstrip(" ")
-    if not text:
-        return None
-    if vr == "PN":
-        groups = zip(_NAME_GROUPS, text.split("="), strict=False)
-        return {name: group for name, group in groups if group}
-    if vr in _JSON_NUMBERS:
-        return _json_number(text.strip(" "))
-    return text
-
-
-def _json_number(text: str) -> str | int | float:
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text

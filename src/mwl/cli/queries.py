@@ -1,0 +1,37 @@
+"""Files that hold queries, in any form that a person has one."""
+
+import json
+import re
+from pathlib import Path
+
+from mwl.dataset import Elements, from_json, read_file
+from mwl.dump import undump
+from mwl.errors import DatasetError, InputError
+
+# How the text of a dump and a JSON document begin, which no DICOM file does.
+_TEXT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:#[\s!-~]|\([0-9A-Fa-f]{4},|\(charset |[A-Z][A-Za-z]+\s*=)"
+)
+_JSON = re.compile(rb"\s*[\[{]\s*[\"{]")
+
+
+def query_of(file: Path) -> Elements:
+    """Read a query: a DICOM file, the text of one as `mwl dump` prints it, or DICOM JSON.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    try:
+        data = file.read_bytes()
+        if _TEXT.match(data):
+            return undump(data).elements
+        return from_json(json.loads(data)) if _JSON.match(data) else read_file(data)
+    except InputError as error:
+        error.file = str(file)
+        raise
+    except OSError as error:
+        raise InputError(error.strerror or str(error), file=str(file)) from error
+    except DatasetError as error:
+        raise InputError(f"not a DICOM data set: {error}", file=str(file)) from error
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", file=str(file)) from error
