@@ -48,6 +48,7 @@ NEW = "new /dev/null/a.wl PatientID=1 Modality=CT ScheduledStationAETitle=A --in
         ("--help", "asyncio"),
         ("config --help", "asyncio"),
         ("explain --help", "asyncio"),
+        ("explain --help", "rich.console"),
         *(
             (command, unwanted)
             for command in (NEW, "check samples/worklists")
