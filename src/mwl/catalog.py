@@ -105,7 +105,8 @@ class Catalog:
         behind = self.version - version
         if not 0 <= behind <= len(self._changes):
             return None
-        return list(islice(self._changes, len(self._changes) - behind, None))
+        # From the end: a reader is a few changes behind, and there are a thousand.
+        return [*islice(reversed(self._changes), behind)][::-1]
 
     def candidates(self, query: Query) -> Collection[WorklistItem]:
         """Give the items that may match a query: perhaps too many, never too few."""
