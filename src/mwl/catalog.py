@@ -148,8 +148,9 @@ class Catalog:
             removed = self._items.get(change.source, ())
             if (removed or added) and not (removed and _contents(removed) == _contents(added)):
                 if removed:
-                    self._take_in(new)  # `removed` may be among them
-                    new.clear()
+                    if new:
+                        self._take_in(new)  # `removed` may be among them
+                        new.clear()
                     self._index.remove(*removed)
                 new += added
                 self._replace(change.source, removed, added)

@@ -140,8 +140,8 @@ class Result:
         framed = [held.copy() for held in self.framed.values()]
         for removed, added in changes:
             for item in removed:
-                place = bisect_left(matches, item.order, key=_order)
-                if place < len(matches) and matches[place] is item:
+                place = _place(matches, item)
+                if place is not None:
                     del matches[place]
                     self.framed_bytes -= sum([len(held.pop(place)) for held in framed])
             for item in filter(self.query.matches, added):
@@ -164,12 +164,21 @@ class Result:
                 self.framed[variant] = held
         return held
 
-    def keep(self, variant: Variant, place: int, answer: bytes) -> None:
+    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
         """Remember the encoded answer of a match, within the limits of one result."""
         held = self.framed.get(variant)
         if held is not None and self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
-            self.framed_bytes += len(answer)
-            held[place] = answer
+            # Looked for now: items may have changed while the answers before it were sent.
+            place = _place(self.matches, item)
+            if place is not None:
+                self.framed_bytes += len(answer) - len(held[place])
+                held[place] = answer
+
+
+def _place(matches: Sequence[WorklistItem], item: WorklistItem) -> int | None:
+    """Find an item among matches."""
+    place = bisect_left(matches, item.order, key=_order)
+    return place if place < len(matches) and matches[place] is item else None
 
 
 class _Evaluation:
@@ -316,10 +325,10 @@ class Results:
                 if count == BATCH_ENCODED or size > BATCH_BYTES:
                     del answers[number:]
                     break
-                answer = answers[number] = frame(matches[place + number])
+                item = matches[place + number]
+                answer = answers[number] = frame(item)
                 size += len(answer)
-                if result.matches is matches:  # else it may be the answer of a removed item
-                    self._keep(result, variant, place + number, answer)
+                self._keep(result, variant, item, answer)
             place += len(answers)
             batch = Batch(answers, is_last=place == end)
             are_kept = are_kept and not missing
@@ -331,9 +340,9 @@ class Results:
         elif are_kept and result.matches is matches:
             result.batches[variant] = tuple(batches)
 
-    def _keep(self, result: Result, variant: Variant, place: int, answer: bytes) -> None:
+    def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
         before = result.cost
-        result.keep(variant, place, answer)
+        result.keep(variant, item, answer)
         self._charge(result, result.cost - before)
 
     def _put(self, result: Result) -> None:

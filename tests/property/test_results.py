@@ -116,6 +116,15 @@ class AskedInAnyOrder(RuleBasedStateMachine):
         assert all(evaluation.asking > 0 for evaluation in self.results._running.values())
 
 
+def finished(search: Generator[None, None, Result]) -> Result:
+    while True:
+        try:
+            next(search)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+
 def encoded(item: WorklistItem) -> bytes:
     return item.data * 6
 
@@ -154,12 +163,7 @@ class ChangedWhileAnswersAreSent(RuleBasedStateMachine):
     def ask(self) -> None:
         self.catalog.notice()
         self.catalog.read(1000)
-        search = self.results.of(QUERIES["CT"])
-        try:
-            while True:
-                next(search)
-        except StopIteration as done:
-            result: Result = done.value
+        result = finished(self.results.of(QUERIES["CT"]))
         expected = [encoded(item) for item in result.matches]
         kept = result.batches.get(VARIANT)
         batches = iter(kept) if kept else self.results.batches(result, VARIANT, 0, encoded)
