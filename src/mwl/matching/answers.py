@@ -108,7 +108,7 @@ def has_special_text(elements: Elements, characters: CharacterSet) -> bool:
     text = b"".join(texts)
     if not text.isascii() or _ESCAPE in text or (text and characters.terms[:1] in _JAPANESE_ROMAN):
         return True
-    return any([has_special_text(item, characters) for item in inner])
+    return any(has_special_text(item, characters) for item in inner)
 
 
 # JIS X 0201 has a yen sign and an overline where ASCII has backslash and tilde: PS3.5 6.1.2.
