@@ -110,7 +110,8 @@ class Catalog:
         behind = self.version - version
         if not 0 <= behind <= len(self._changes):
             return None
-        return list(islice(self._changes, len(self._changes) - behind, None))
+        # From the end: a reader is a few changes behind, and there are a thousand.
+        return [*islice(reversed(self._changes), behind)][::-1]
 
     def candidates(self, query: Query) -> Collection[WorklistItem]:
         """Give the items that may match a query: perhaps too many, never too few."""
@@ -152,8 +153,9 @@ class Catalog:
             removed = self._items.get(change.source, ())
             if (removed or added) and not (removed and _contents(removed) == _contents(added)):
                 if removed:
-                    self._take_in(new)  # `removed` may be among them
-                    new.clear()
+                    if new:
+                        self._take_in(new)  # `removed` may be among them
+                        new.clear()
                     self._index.remove(*removed)
                 new += added
                 self._replace(change.source, removed, added)

@@ -7,12 +7,12 @@ When the catalog changes, only the items that changed are looked at again.
 Matching itself lives in `mwl.matching`, the order of steps of one query in `mwl.find`.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import islice
+from itertools import accumulate, islice
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -49,16 +49,15 @@ KEPT_BYTES_OF_ONE = 8 * 1024 * 1024
 MATCH_BYTES = 16
 """What a match costs in the list of a result and in a batch, in bytes."""
 
+BATCH_ANSWERS = 256
+"""Answers given at a time, in answers."""
+
 BATCH_BYTES = 128 * 1024
-"""Answers given at a time, in bytes: what a slow reader costs in memory, and how long others wait
-while they are encoded."""
+"""Answers given at a time, in bytes without their commands: what a slow reader costs in memory."""
 
 BATCH_ENCODED = 10
 """Answers encoded at a time, in answers, where they are not kept: under a millisecond, then others
 get their turn."""
-
-COMMAND_BYTES = 100
-"""What the command before each answer takes, about, in bytes."""
 
 KEPT_VARIANTS = 4
 """Variants of one result whose answers are kept: a device always asks in the same way."""
@@ -119,7 +118,8 @@ class Result:
     version: int
     looked_at: int
     matches: Sequence[WorklistItem]
-    framed: dict[Variant, dict[WorklistItem, bytes]] = field(default_factory=dict)
+    framed: dict[Variant, list[bytes]] = field(default_factory=dict)
+    """The encoded answer of each match, empty where it is not kept."""
     framed_bytes: int = 0
     batches: dict[Variant, tuple[Batch, ...]] = field(default_factory=dict)
     """All answers as they are given, where all are kept."""
@@ -133,34 +133,52 @@ class Result:
     def apply(self, changes: Iterable[Difference], version: int) -> None:
         """Follow the catalog to `version` by matching only the items that were added.
 
-        The list of matches is replaced, not altered: a search that is still sending the old
-        answers goes on with them.
+        The lists of matches and answers are replaced, not altered: a search that is still sending
+        the old answers goes on with them.
         """
         matches = list(self.matches)
+        framed = [held.copy() for held in self.framed.values()]
         for removed, added in changes:
             for item in removed:
-                self._remove(matches, item)
+                place = _place(matches, item)
+                if place is not None:
+                    del matches[place]
+                    self.framed_bytes -= sum([len(held.pop(place)) for held in framed])
             for item in filter(self.query.matches, added):
-                matches.insert(bisect_left(matches, item.order, key=_order), item)
+                place = bisect_left(matches, item.order, key=_order)
+                matches.insert(place, item)
+                for held in framed:
+                    held.insert(place, b"")
         self.looked_at += len(matches) - len(self.matches)
         self.matches = matches
+        self.framed = dict(zip(self.framed, framed, strict=True))
         self.batches.clear()
         self.version = version
 
-    def _remove(self, matches: list[WorklistItem], item: WorklistItem) -> None:
-        place = bisect_left(matches, item.order, key=_order)
-        if place < len(matches) and matches[place] is item:
-            del matches[place]
-        for framed in self.framed.values():
-            self.framed_bytes -= len(framed.pop(item, b""))
+    def kept(self, variant: Variant) -> list[bytes]:
+        """Give the list of a variant's answers; that of one variant too many is not kept."""
+        held = self.framed.get(variant)
+        if held is None:
+            held = [b""] * len(self.matches)
+            if len(self.framed) < KEPT_VARIANTS:
+                self.framed[variant] = held
+        return held
 
     def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
-        """Remember an encoded answer, within the limits of one result."""
-        if variant not in self.framed and len(self.framed) >= KEPT_VARIANTS:
-            return
-        if self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
-            self.framed.setdefault(variant, {})[item] = answer
-            self.framed_bytes += len(answer)
+        """Remember the encoded answer of a match, within the limits of one result."""
+        held = self.framed.get(variant)
+        if held is not None and self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
+            # Looked for now: items may have changed while the answers before it were sent.
+            place = _place(self.matches, item)
+            if place is not None:
+                self.framed_bytes += len(answer) - len(held[place])
+                held[place] = answer
+
+
+def _place(matches: Sequence[WorklistItem], item: WorklistItem) -> int | None:
+    """Find an item among matches."""
+    place = bisect_left(matches, item.order, key=_order)
+    return place if place < len(matches) and matches[place] is item else None
 
 
 class _Evaluation:
@@ -294,32 +312,33 @@ class Results:
             limit: How many matches are answered at most; 0 for all.
             frame: Encodes one answer.
         """
-        matches = result.matches
-        kept = result.framed.get(variant, {})
-        answers: list[bytes] = []
-        size = encoded = 0
+        matches, kept = result.matches, result.kept(variant)
+        end = min(limit or len(matches), len(matches))
         batches: list[Batch] = []
         are_kept = True
-        for item in islice(matches, limit or None):
-            answer = kept.get(item)
-            if answer is None:
-                answer = frame(item)
-                encoded += 1
-                are_kept = False
-                if result.matches is matches:  # else it may be the answer of a removed item
-                    self._keep(result, variant, item, answer)
-            answers.append(answer)
-            size += len(answer) + COMMAND_BYTES
-            if size >= BATCH_BYTES or encoded >= BATCH_ENCODED:
-                batch = Batch(answers, is_last=False)
-                if are_kept:
-                    batches.append(batch)
-                yield batch
-                answers, size, encoded = [], 0, 0
-        batch = Batch(answers, is_last=True)
-        if are_kept and answers and result.matches is matches:
-            result.batches[variant] = (*batches, batch)
-        yield batch
+        place = 0
+        while place < end:
+            answers = _fitting(kept[place : min(place + BATCH_ANSWERS, end)])
+            missing = [number for number, answer in enumerate(answers) if not answer]
+            size = sum(map(len, answers)) if missing else 0
+            for count, number in enumerate(missing):
+                if count == BATCH_ENCODED or size > BATCH_BYTES:
+                    del answers[number:]
+                    break
+                item = matches[place + number]
+                answer = answers[number] = frame(item)
+                size += len(answer)
+                self._keep(result, variant, item, answer)
+            place += len(answers)
+            batch = Batch(answers, is_last=place == end)
+            are_kept = are_kept and not missing
+            if are_kept:
+                batches.append(batch)
+            yield batch
+        if not end:
+            yield Batch((), is_last=True)
+        elif are_kept and result.matches is matches:
+            result.batches[variant] = tuple(batches)
 
     def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
         before = result.cost
@@ -371,6 +390,13 @@ class Results:
             counts = query.explain(sample)
             for criterion in sampled:
                 yield Exclusion(criterion.name, counts[criterion], len(sample))
+
+
+def _fitting(answers: list[bytes]) -> list[bytes]:
+    """Give the answers that go into one batch: the first in any case."""
+    if sum(map(len, answers)) <= BATCH_BYTES:
+        return answers
+    return answers[: max(bisect_right(list(accumulate(map(len, answers))), BATCH_BYTES), 1)]
 
 
 def _share(exclusion: Exclusion) -> float:

@@ -43,6 +43,11 @@ FILES_WANTED = 4096
 LINES_TOGETHER_S = 0.005
 """Seconds that a line of the log may wait for others: all that a kill without warning can lose."""
 
+REGISTRY_LATER_S = 1.0
+"""Seconds from the reading of the folder to that of the registry, which takes 0.1 s: early enough
+to be there before a query asks for a rare attribute, late enough for those who wait to be answered.
+"""
+
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
 
@@ -179,21 +184,25 @@ def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[]
         try:
             next(steps)
         except (StopIteration, StoreError):
-            return  # read, or not to be read: the store has said so
-        loop.call_soon(step)
+            # Read, or not to be read: the store has said so. Those who waited are answered first.
+            loop.call_later(REGISTRY_LATER_S, load_registry)
+        else:
+            loop.call_soon(step)
 
     step()
     return steps.close
 
 
 def _load(worklist: Worklist) -> Generator[None, None, None]:
-    for _ in worklist.see_every_change():
-        # Items make no cycles, but the search for some takes long among 100,000 of them, while
-        # nobody is answered: leave out what is there now.
+    # Items make no cycles, but the search for some takes long among 100,000 of them, while nobody
+    # is answered: none while they are read, and what is there then is left out of it.
+    gc.disable()
+    try:
+        yield from worklist.see_every_change()
+    finally:
+        gc.enable()
         gc.freeze()
-        yield
     yield from worklist.catalog.remember()
-    load_registry()  # now, and not when a query asks for a rare attribute
 
 
 def _nothing() -> None:

@@ -1,7 +1,9 @@
 """Kept results: what holds whatever the order in which queries are asked, worked on and dropped."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from itertools import islice
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mwl.catalog import Catalog
 from mwl.item import WorklistItem
-from mwl.results import KEPT_BYTES, Result, Results
+from mwl.results import KEPT_BYTES, Batch, Result, Results
 from mwl.store.memory import MemoryStore
 from support.items import items, query, step
 from support.worklist import VARIANT
@@ -17,10 +19,28 @@ from support.worklist import VARIANT
 Search = tuple[str, int, Generator[None, None, Result]]
 """What is asked, the version it was asked at, and the search."""
 
+Sending = tuple[list[bytes], list[bytes], Iterator[Batch]]
+"""The answers that are to come, those that came, and what gives them."""
+
 MODALITIES = ("CT", "MR", "US")
 QUERIES = {
     modality: query({**step(Modality=modality), "PatientID": ""}) for modality in MODALITIES
 } | {"": query({"PatientID": ""})}
+
+
+def check_kept(results: Results) -> None:
+    """Memory is counted to the byte, and a kept answer is that of its match."""
+    kept = results._kept.values()
+    assert results.kept_bytes == sum(result.cost for result in kept) <= KEPT_BYTES
+    for result in kept:
+        framed = [len(answer) for held in result.framed.values() for answer in held]
+        assert result.framed_bytes == sum(framed)
+        for held in result.framed.values():
+            for item, answer in zip(result.matches, held, strict=True):
+                assert answer in (b"", encoded(item))
+        for batches in result.batches.values():
+            sent = [answer for batch in batches for answer in batch.answers]
+            assert sent == list(map(encoded, result.matches))
 
 
 class AskedInAnyOrder(RuleBasedStateMachine):
@@ -84,31 +104,93 @@ class AskedInAnyOrder(RuleBasedStateMachine):
         if result.version == self.catalog.version:
             expected = {source for source, held in self.sources.items() if name in ("", held)}
             assert {item.source for item in result.matches} == expected
-        for batch in self.results.batches(result, VARIANT, 0, encoded):
-            assert all(batch.answers)
+        sent = [a for b in self.results.batches(result, VARIANT, 0, encoded) for a in b.answers]
+        assert sent == list(map(encoded, result.matches))
 
     @invariant()
-    def memory_is_counted_to_the_byte(self) -> None:
-        kept = self.results._kept.values()
-        assert self.results.kept_bytes == sum(result.cost for result in kept) <= KEPT_BYTES
-        for result in kept:
-            framed = [len(answer) for held in result.framed.values() for answer in held.values()]
-            assert result.framed_bytes == sum(framed)
-
-    @invariant()
-    def only_matches_have_kept_answers(self) -> None:
-        for result in self.results._kept.values():
-            for held in result.framed.values():
-                assert held.keys() <= set(result.matches)
+    def what_is_kept_is_right(self) -> None:
+        check_kept(self.results)
 
     @invariant()
     def nothing_is_worked_on_that_nobody_waits_for(self) -> None:
         assert all(evaluation.asking > 0 for evaluation in self.results._running.values())
 
 
+def finished(search: Generator[None, None, Result]) -> Result:
+    while True:
+        try:
+            next(search)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+
 def encoded(item: WorklistItem) -> bytes:
-    return item.source.encode() * 50
+    return item.data * 6
 
 
 TestAskedInAnyOrder = AskedInAnyOrder.TestCase
 TestAskedInAnyOrder.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+
+
+class ChangedWhileAnswersAreSent(RuleBasedStateMachine):
+    """Several peers who take the answers to one query, each at its pace, while items change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.catalog = Catalog(self.store)
+        self.results = Results(self.catalog)
+        self.sendings: list[Sending] = []
+        self.small_batches = patch("mwl.results.BATCH_ANSWERS", 8)
+        self.small_batches.start()
+        for number in range(0, 60, 2):
+            self.put(number, "CT")
+
+    def teardown(self) -> None:
+        self.small_batches.stop()
+
+    @rule(number=st.integers(0, 60), modality=st.sampled_from(MODALITIES))
+    def put(self, number: int, modality: str) -> None:
+        values = {"PatientID": f"{number}", **step(Modality=modality)}
+        self.store.put(f"{number}.wl", items(values, f"{number}.wl"))
+
+    @rule(number=st.integers(0, 60))
+    def remove(self, number: int) -> None:
+        self.store.remove(f"{number}.wl")
+
+    @rule()
+    def ask(self) -> None:
+        self.catalog.notice()
+        self.catalog.read(1000)
+        result = finished(self.results.of(QUERIES["CT"]))
+        expected = [encoded(item) for item in result.matches]
+        kept = result.batches.get(VARIANT)
+        batches = iter(kept) if kept else self.results.batches(result, VARIANT, 0, encoded)
+        self.sendings.append((expected, [], batches))
+        self.take(len(self.sendings) - 1, 1)  # `Worklist.find` begins at once, too
+
+    @precondition(lambda self: self.sendings)
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def send(self, data: Any, count: int) -> None:
+        self.take(data.draw(st.integers(0, len(self.sendings) - 1)), count)
+
+    def take(self, place: int, count: int) -> None:
+        expected, sent, batches = self.sendings[place]
+        for batch in islice(batches, count):
+            sent += batch.answers
+            assert sent == expected[: len(sent)]
+            assert batch.is_last == (len(sent) == len(expected))
+            if batch.is_last:
+                assert next(batches, None) is None
+                del self.sendings[place]
+
+    @invariant()
+    def what_is_kept_is_right(self) -> None:
+        check_kept(self.results)
+
+
+TestChangedWhileAnswersAreSent = ChangedWhileAnswersAreSent.TestCase
+TestChangedWhileAnswersAreSent.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None
+)

@@ -1,12 +1,17 @@
 """How the parts are put together."""
 
+import gc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mwl import server
 from mwl.config import Config, of_folder
-from mwl.find import Worklist
+from mwl.dataset import load_registry
+from mwl.find import READ_SLICE, Worklist
 from mwl.site import Worklists, cache_folder
 from mwl.store import directory
 from mwl.store.snapshot import LEAST_FILES
@@ -72,3 +77,75 @@ def test_a_server_without_a_cache_remembers_nothing(tmp_path: Path) -> None:
     assert len(load(worklists).catalog) == 0
     worklists.close()
     assert list(tmp_path.iterdir()) == []
+
+
+class Loop:
+    """An event loop that notes what it is to call, and calls nothing by itself."""
+
+    def __init__(self) -> None:
+        self.soon: list[Callable[..., object]] = []
+        self.later: list[Callable[..., object]] = []
+
+    def call_soon(self, callback: Callable[..., object], *_: Any, **__: Any) -> Any:
+        self.soon.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[..., object], *_: Any, **__: Any) -> Any:
+        assert delay > 0
+        self.later.append(callback)
+
+    def turn(self) -> None:
+        """Call what was to be called soon."""
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+
+def preload(loop: Any, worklist: Worklist) -> Callable[[], None]:
+    return server._preload(loop, worklist)
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Worklist:
+    """A worklist that it takes two turns to read."""
+    for number in range(2 * READ_SLICE):
+        (tmp_path / f"{number}.wl").write_bytes(file_of(data_set(PatientID=f"P{number}")))
+    worklist = Worklists(of_folder(tmp_path)).of_everyone()
+    assert worklist is not None
+    return worklist
+
+
+def test_the_registry_is_loaded_after_the_folder_and_after_those_who_waited(
+    reading: Worklist,
+) -> None:
+    loop = Loop()
+    preload(loop, reading)
+    while loop.soon:
+        assert not loop.later
+        loop.turn()
+    assert len(reading.catalog) == 2 * READ_SLICE
+    assert loop.later == [load_registry]
+
+
+def test_cycles_are_searched_for_again_once_the_folder_is_read(reading: Worklist) -> None:
+    loop = Loop()
+    preload(loop, reading)
+    assert not gc.isenabled()
+    while loop.soon:
+        loop.turn()
+    assert gc.isenabled()
+
+
+def test_cycles_are_searched_for_again_when_the_server_stops_while_it_reads(
+    reading: Worklist,
+) -> None:
+    stop = preload(Loop(), reading)
+    assert not gc.isenabled()
+    stop()
+    assert gc.isenabled()
+
+
+def test_cycles_are_searched_for_again_when_the_folder_cannot_be_read(tmp_path: Path) -> None:
+    worklist = Worklists(of_folder(tmp_path / "missing")).of_everyone()
+    assert worklist is not None
+    preload(Loop(), worklist)
+    assert gc.isenabled()

@@ -121,7 +121,8 @@ class _Syntax:
     item: struct.Struct  # tag and length of items and delimiters
     length: struct.Struct  # of 32 bits
     headers: Table[bytes, Header]  # by the first eight bytes
-    starts: Table[tuple[int, str, int], bytes]  # up to the value, by tag, VR and length
+    begin: Callable[[int, str, int], bytes]  # up to the value, by tag, VR and length
+    frames: "Table[tuple[int, str, int], _Frame]"  # around the value, by the same
 
 
 def is_skipped(tag: int) -> bool:
@@ -166,27 +167,46 @@ def _look_implicit(start: bytes) -> Header:
     return tag, vr, 0 if special else 8 + length
 
 
-def _begin_explicit(key: tuple[int, str, int], order: str) -> bytes:
+_Frame = tuple[bytes, bytes, bool]
+"""What stands before a value and what after it, and whether the value itself is written."""
+
+
+def _frame(key: tuple[int, str, int], begin: Callable[[int, str, int], bytes]) -> _Frame:
+    """Say how a value is written, from its tag, VR and length."""
     tag, vr, length = key
+    if not tag & 0xFFFF:  # a group length
+        return b"", b"", False
+    if begin is _begin_implicit and vr_of(tag) == "SQ":
+        # What is no sequence where the reader expects one would spoil the whole data set.
+        return begin(tag, vr, 0), b"", False
+    pad = pad_of(vr) if length & 1 else b""
+    return begin(tag, vr, length + len(pad)), pad, True
+
+
+def _begin_explicit(tag: int, vr: str, length: int, order: str) -> bytes:
+    if length > _SHORT_LENGTH_LIMIT and vr not in LONG_LENGTH_VRS:
+        # PS3.5 6.2.2: what a length of 16 bits cannot say is written as UN, little endian.
+        vr = "UN"
     start = struct.pack(f"{order}HH2s", tag >> 16, tag & 0xFFFF, vr.encode("latin-1"))
     if vr in LONG_LENGTH_VRS:
         return start + struct.pack(f"{order}HI", 0, length)
     return start + struct.pack(f"{order}H", length)
 
 
-def _begin_implicit(key: tuple[int, str, int]) -> bytes:
-    tag, _, length = key
+def _begin_implicit(tag: int, _: str, length: int) -> bytes:
     return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
 
 
 def _explicit(order: str) -> _Syntax:
+    begin = partial(_begin_explicit, order=order)
     return _Syntax(
         explicit=True,
         order=order,
         item=struct.Struct(f"{order}HHI"),
         length=struct.Struct(f"{order}I"),
         headers=Table(partial(look_explicit, order=order)),
-        starts=Table(partial(_begin_explicit, order=order)),
+        begin=begin,
+        frames=Table(partial(_frame, begin=begin)),
     )
 
 
@@ -196,7 +216,8 @@ _IMPLICIT = _Syntax(
     item=struct.Struct("<HHI"),
     length=struct.Struct("<I"),
     headers=Table(_look_implicit),
-    starts=Table(_begin_implicit),
+    begin=_begin_implicit,
+    frames=Table(partial(_frame, begin=_begin_implicit)),
 )
 _EXPLICIT = _explicit("<")
 _BIG_ENDIAN = _explicit(">")
@@ -245,6 +266,7 @@ def extend_dictionary(entries: Iterable[DictionaryEntry]) -> None:
     """
     extend(entries)
     _IMPLICIT.headers.clear()
+    _IMPLICIT.frames.clear()
 
 
 def _inflate(data: bytes) -> bytes:
@@ -483,35 +505,22 @@ def encode(elements: Iterable[Element], transfer_syntax: str) -> bytes:
 
 
 def _write_elements(elements: Iterable[Element], syntax: _Syntax) -> bytes:
-    starts = syntax.starts
-    is_implicit = not syntax.explicit
-    short_limit = _UNDEFINED if is_implicit else _SHORT_LENGTH_LIMIT
+    frames = syntax.frames
     is_swapped = syntax.order == ">"
     parts: list[bytes] = []
-    append = parts.append
     for tag, vr, content in sorted(elements, key=_tag_of_element):
-        if not tag & 0xFFFF:  # a group length
+        if isinstance(content, tuple):
+            if tag & 0xFFFF:  # else it stands for a group length
+                value = _write_items(content, syntax)
+                parts += (syntax.begin(tag, vr, len(value)), value)
             continue
-        if isinstance(content, bytes):
-            value = content
-            length = len(value)
-            if is_implicit and vr_of(tag) == "SQ":
-                # What is no sequence where the reader expects one would spoil the whole data set.
-                value, length = b"", 0
-            if length & 1:
-                value += pad_of(vr)
-                length += 1
+        head, pad, is_written = frames[tag, vr, len(content)]
+        if not is_written:
+            parts.append(head)
+        elif is_swapped and head[4:6] != b"UN":
+            parts += (head, _swap(content + pad, vr))
         else:
-            value = _write_items(content, syntax)
-            length = len(value)
-        if length > short_limit and vr not in LONG_LENGTH_VRS:
-            # PS3.5 6.2.2: what a length of 16 bits cannot say is written as UN, little endian.
-            append(starts[tag, "UN", length])
-        else:
-            append(starts[tag, vr, length])
-            if is_swapped:
-                value = _swap(value, vr)
-        append(value)
+            parts += (head, content, pad)
     return b"".join(parts)
 
 

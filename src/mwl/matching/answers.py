@@ -98,21 +98,17 @@ def _matching_items(
 
 def has_special_text(elements: Elements, characters: CharacterSet) -> bool:
     """Tell whether text in a data set is more than ASCII, so that its set must be named."""
-    text = b"".join(
-        [
-            value
-            for _, vr, value in elements.values()
-            if vr in CHARACTER_SET_VRS and isinstance(value, bytes)
-        ]
-    )
+    texts: list[bytes] = []
+    inner: list[Elements] = []
+    for _, vr, value in elements.values():
+        if isinstance(value, tuple):
+            inner += value
+        elif vr in CHARACTER_SET_VRS:
+            texts.append(value)
+    text = b"".join(texts)
     if not text.isascii() or _ESCAPE in text or (text and characters.terms[:1] in _JAPANESE_ROMAN):
         return True
-    return any(
-        has_special_text(item, characters)
-        for _, _, value in elements.values()
-        if isinstance(value, tuple)
-        for item in value
-    )
+    return any(has_special_text(item, characters) for item in inner)
 
 
 # JIS X 0201 has a yen sign and an overline where ASCII has backslash and tilde: PS3.5 6.1.2.

@@ -539,7 +539,8 @@ class DirectoryStore:
         settled_ns = self._now_ns() - LOCAL_GRANULARITY_NS
         for name, remembered_signature, items in remembered:
             signature = self._sole_signature(name) if name in unread else None
-            if signature != remembered_signature or signature.newest_ns > settled_ns:
+            # Time stamps younger than now are not believed: the clock may have been set back.
+            if signature != remembered_signature or max(signature[2:]) > settled_ns:
                 self._is_news = True
                 continue
             del unread[name]
@@ -552,11 +553,11 @@ class DirectoryStore:
         """Look at a file; None when it can change without that being seen in its signature here."""
         path = self._prefix + name
         status = sole_status_at(path)
-        if status is None or not self._is_trusted(status.st_dev, path):
+        if status is None:
             return None
-        if self._kind_of(status.st_dev, path) in MEMORY_FILE_SYSTEMS:
-            return None
-        return signature_of(status)
+        kind = self._kind_of(status.st_dev, path)
+        is_shown = kind in TRUSTED_FILE_SYSTEMS and kind not in MEMORY_FILE_SYSTEMS
+        return signature_of(status) if is_shown else None
 
     def _refresh(self, work: list[tuple[str, Hint]], changes: list[Change]) -> None:
         """Read files, each if it is complete, and add what that changes to `changes`.
