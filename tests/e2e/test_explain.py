@@ -136,6 +136,12 @@ def test_a_called_ae_title_has_its_own_folder(folder: Path, tmp_path: Path) -> N
     assert "no folder for the called AE title CT8" in missing["refused"]["reason"]
 
 
+def test_a_folder_without_worklist_files_is_told(tmp_path: Path) -> None:
+    done = run_mwl("explain", tmp_path)
+    assert done.returncode == 0
+    assert "only *.wl files in the folder itself are served" in done.stdout
+
+
 def test_a_refused_query_is_told_with_what_is_legal(folder: Path) -> None:
     done = run_mwl("explain", folder, "-k", f"{STEP}.ScheduledProcedureStepStartDate=2026-11-24")
     assert done.returncode == 1

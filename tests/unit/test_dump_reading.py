@@ -182,7 +182,10 @@ def test_a_value_of_several_lines_is_what_dcmdump_prints_of_text() -> None:
         ("(0002,0010) UI =JPEGBaseline\n(0010,0020) LO [A]", "no transfer syntax of worklist"),
         ("(0002,0100) SQ (Sequence with explicit length #=0)", "meta information"),
         ("(0010,0020) LO [A]\n(0010,0020) LO [B]", "occurs twice"),
-        ("(0008,0050) SH [" + "A" * 65535 + "]", "longer than 65534 bytes"),
+        ("(0008,0018) UI [" + "1" * 65535 + "]", "longer than 65534 bytes"),
+        ("(0008,0050) SH [" + "A" * 17 + "]", "17 characters, SH has 16 at most"),
+        ("(0010,0010) PN [A=" + "B" * 65 + "]", "65 characters, PN has 64 at most"),
+        ("(0010,9999) PN [DOE]", "(0010,9999) is not in the DICOM dictionary"),
         ("(0008,0060) CS [é]", "a value of CS is ASCII"),
         ("(0008,0005) CS [ISO_IR 999]\n(0010,0010) PN [é]", "unknown character set"),
         ("(0008,0005) CS [ISO_IR 100]\n(0010,0010) PN [山]", "ISO_IR 100 lacks"),
@@ -463,13 +466,18 @@ def test_the_caller_chooses_the_transfer_syntax() -> None:
     assert found.transfer_syntax == EXPLICIT_VR_BIG_ENDIAN
 
 
-def test_a_tag_that_does_not_exist_is_kept_and_said() -> None:
-    found = undump(b"(0010,0019) LO [A]\n(0009,1001) LO [A]\n(0009,0010) LO [ACME]")
+def test_a_tag_that_does_not_exist_is_kept_and_said_where_a_file_had_it() -> None:
+    found = undump(b"(0010,0019) LO [A] # 2, 1 ??\n(0009,1001) LO [A]\n(0009,0010) LO [ACME]")
     assert found.notes == ("line 1: (0010,0019) is not in the DICOM dictionary",)
     assert len(found.elements) == 3
 
 
+def test_a_value_that_is_too_long_is_kept_where_a_file_had_it() -> None:
+    found = undump(b"(0008,0050) SH [12345678901234567] # 18, 1 AccessionNumber")
+    assert found.elements[0x00080050].value == b"12345678901234567 "
+
+
 def test_a_long_value_has_its_length_in_implicit_vr() -> None:
-    text = b"(0010,4000) LT [" + b"A" * 70_000 + b"]"
+    text = b"(0010,4000) LT [" + b"A" * 70_000 + b"] # 70000, 1 PatientComments"
     found = undump(text, transfer_syntax=IMPLICIT_VR_LITTLE_ENDIAN)
     assert len(found.elements[0x00104000].value) == 70_000

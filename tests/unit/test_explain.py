@@ -187,6 +187,17 @@ def test_steps_that_meet_all_keys_only_together_are_told() -> None:
             {"SpecificCharacterSet": "ISO_IR 100", "PatientID": "Ä1".encode()},
             "looks like UTF-8 that was declared as Latin 1",
         ),
+        (
+            {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Äb*"},
+            {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Äbc^D".encode()},
+            "looks like UTF-8 that was declared as Latin 1",
+        ),
+        (
+            {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Äb*".encode()},
+            {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Äbc^D"},
+            "looks like UTF-8 that was declared as Latin 1",
+        ),
+        ({"Modality": "CT"}, ITEM, "ask with ScheduledProcedureStepSequence[0].Modality"),
         ({"AccessionNumber": "P1"}, ITEM, "is the item's Patient ID"),
     ],
 )
@@ -204,6 +215,7 @@ def test_a_usual_trap_gets_a_hint(query: Values, stored: Values, hint: str) -> N
         {"PatientID": "XYZ"},
         date_query("20250101"),
         {"PatientName": "ROE"},
+        step(ScheduledStationAETitle="MR*"),
     ],
 )
 def test_what_is_simply_another_gets_no_hint(query: Values) -> None:

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mwl.attributes import ATTRIBUTES, PATIENT_NAME, SPECIFIC_CHARACTER_SET
 from mwl.check.subject import Fault, Field, Finder, Subject
-from mwl.dataset import NUMBER_FORMATS, TEXT_VRS, values, vr_of
+from mwl.dataset import (
+    LONGEST_NAME_GROUP,
+    LONGEST_VALUES,
+    NUMBER_FORMATS,
+    TEXT_VRS,
+    values,
+    vr_of,
+)
 from mwl.errors import DatasetError
 from mwl.matching.values import parse_date, parse_date_time, parse_time
 
@@ -38,29 +45,15 @@ def other_vr(subject: Subject) -> Iterator[Fault]:
 
 # ------------------------------------------------------------------------------- length
 
-_LONGEST = {
-    "AE": 16,
-    "CS": 16,
-    "DS": 16,
-    "IS": 12,
-    "LO": 64,
-    "LT": 10240,
-    "SH": 16,
-    "ST": 1024,
-}
-"""Characters, not bytes. The forms of dates, times, ages and UIDs have their lengths in them."""
-
-_LONGEST_NAME_GROUP = 64
-
 
 def too_long(subject: Subject) -> Iterator[Fault]:
     """MWL302."""
     for field in subject.fields:
         for text in field.texts or ():
             if field.element.vr == "PN":
-                length, limit = max(map(len, text.split("="))), _LONGEST_NAME_GROUP
+                length, limit = max(map(len, text.split("="))), LONGEST_NAME_GROUP
             else:
-                length, limit = len(text), _LONGEST.get(field.element.vr, len(text))
+                length, limit = len(text), LONGEST_VALUES.get(field.element.vr, len(text))
             if length > limit:
                 yield Fault(field.path, f"{length} characters, {limit} are allowed")
 
@@ -113,7 +106,7 @@ def _is_time(text: str) -> bool:
 def _is_integer(text: str) -> bool:
     # So long a number is refused for its length, and is slow to read.
     return bool(_INTEGER.fullmatch(text)) and (
-        len(text) > _LONGEST["IS"] or -(2**31) <= int(text) < 2**31
+        len(text) > LONGEST_VALUES["IS"] or -(2**31) <= int(text) < 2**31
     )
 
 

@@ -7,15 +7,20 @@ Exit status: 0 all well, 1 the peer or the service said no, 2 the command line, 
 or a file that was given cannot be used.
 """
 
+import errno
+import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from mwl import __version__
+from mwl.cli.arguments import EXIT_STATUS
 
 
 class _Place(NamedTuple):
@@ -41,6 +46,10 @@ COMMANDS: Mapping[str, _Place] = MappingProxyType(
 """The commands: each is the function, or the group of commands, of its name in its module."""
 
 
+_FAULTS_OF_OUTPUT = frozenset({errno.EBADF, errno.EIO, errno.ENOSPC})
+"""Errors of an output that is closed, broken or full; those of a file name it."""
+
+
 class _Commands(TyperGroup):
     """Commands that are imported when they are used."""
 
@@ -61,10 +70,32 @@ class _Commands(TyperGroup):
         single.command(cmd_name)(found)
         return typer.main.get_command(single)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; a full disk behind its output is told like any other fault."""
+        if sys.stdout is None:
+            _end("standard output is closed")
+        try:
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise  # the reader has seen enough: typer ends quietly
+        except OSError as error:
+            if error.errno not in _FAULTS_OF_OUTPUT or error.filename is not None:
+                raise
+            _end(f"standard output cannot be written: {error.strerror or error}")
+        return done
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.help) for name, place in COMMANDS.items()])
+
+
+def _end(message: str) -> NoReturn:
+    with suppress(OSError):
+        typer.echo(f"error: {message}", err=True)
+    # What is still held for the output would be tried again, and told with a traceback.
+    os._exit(EXIT_STATUS)
 
 
 app = typer.Typer(

@@ -85,6 +85,8 @@ def _answer_parts(report: Report) -> Iterator[Any]:
         yield _heading(f"The query fails with status {outcome.status:04X}: {facts}")
         return
     yield _heading(f"{_count(len(report.matches), 'item')} of {report.items} match")
+    if not report.items:
+        yield _plain("There is no item to match: only *.wl files in the folder itself are served.")
     if outcome.detail:
         yield _plain(outcome.detail)
     table = _columns()

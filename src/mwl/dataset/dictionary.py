@@ -52,6 +52,23 @@ LONG_LENGTH_VRS = frozenset(
 VRS = TEXT_VRS | set(NUMBER_FORMATS) | BYTE_VRS | {"AT", "SQ"}
 
 
+LONGEST_VALUES = {
+    "AE": 16,
+    "CS": 16,
+    "DS": 16,
+    "IS": 12,
+    "LO": 64,
+    "LT": 10240,
+    "SH": 16,
+    "ST": 1024,
+}
+"""Characters, not bytes, of one value: PS3.5 Table 6.2-1. The forms of dates, times, ages and UIDs
+have their lengths in them."""
+
+LONGEST_NAME_GROUP = 64
+"""Characters of one component group of a person name: PS3.5 6.2.1."""
+
+
 def pad_of(vr: str) -> bytes:
     """Give the byte that makes the length of a value even: PS3.5 6.2."""
     return b" " if vr in TEXT_VRS and vr != "UI" else b"\0"

@@ -30,7 +30,10 @@ from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     LONG_LENGTH_VRS,
+    LONGEST_NAME_GROUP,
+    LONGEST_VALUES,
     NESTING_LIMIT,
+    SINGLE_VALUE_TEXT_VRS,
     TEXT_VRS,
     TRANSFER_SYNTAX_UID,
     TRANSFER_SYNTAXES,
@@ -242,8 +245,7 @@ class _Reader:
 
     def _notes(self) -> Iterator[str]:
         for line in self._lines:
-            group, element = line.tag >> 16, line.tag & 0xFFFF
-            if not (group & 1 or element == 0 or group == _DELIMITER_GROUP or name_of(line.tag)):
+            if not _is_known(line.tag):
                 yield f"line {line.number}: {line.place} is not in the DICOM dictionary"
         if self._needs_utf_8:
             yield UTF_8_ADDED
@@ -312,6 +314,12 @@ class _Reader:
             level = self._meta
         if line.tag in level.entries:
             raise refused(line.number, f"{line.place} occurs twice")
+        if line.length is None and not _is_known(line.tag):
+            raise refused(
+                line.number,
+                f"{line.place} is not in the DICOM dictionary",
+                "private attributes have an odd group",
+            )
         if self._is_stored and line.form is Form.ESCAPED and not line.value.isascii():
             raise refused(line.number, f"{line.place}: the text is no UTF-8", _CHARSET_HINT)
         entry = _read_entry(line)
@@ -357,7 +365,10 @@ class _Reader:
     def _encoded(self, entry: _Text, characters: CharacterSet | str | None) -> bytes:
         line, text = entry
         if self._is_stored and line.form is not Form.ESCAPED:
-            return self._stored(line, text.encode("latin-1"), characters)
+            stored = text.encode("latin-1")
+            if text.isascii():  # else a character may be several bytes
+                _require_fitting(line, text, stored)
+            return self._stored(line, stored, characters)
         if line.vr in CHARACTER_SET_VRS and not text.isascii():
             if isinstance(characters, str):
                 raise refused(line.number, f"{line.place}: {characters}", _UNKNOWN_SET_HINT)
@@ -376,6 +387,7 @@ class _Reader:
             raise refused(
                 line.number, f"{line.place}: the text has characters that {what} lacks", hint
             )
+        _require_fitting(line, text, content)
         return content
 
     def _stored(self, line: Line, content: bytes, characters: CharacterSet | str | None) -> bytes:
@@ -421,6 +433,30 @@ class _Reader:
         """Refuse a text that could be bytes as they are stored, and UTF-8 by chance."""
         if self._undecided is not None and not self._is_decided:
             raise _could_be_both(self._undecided)
+
+
+def _is_known(tag: int) -> bool:
+    """Tell whether a tag is in the dictionary, private, or about the encoding."""
+    is_special = tag >> 16 & 1 or not tag & 0xFFFF or tag >> 16 == _DELIMITER_GROUP
+    return bool(is_special or name_of(tag))
+
+
+def _parts(vr: str, text: str) -> list[str]:
+    if vr in SINGLE_VALUE_TEXT_VRS:
+        return [text]
+    return (text.replace("=", "\\") if vr == "PN" else text).split("\\")
+
+
+def _require_fitting(line: Line, text: str, content: bytes) -> None:
+    """Refuse a value that is too long for its VR, unless a file has it so: PS3.5 Table 6.2-1."""
+    limit = LONGEST_NAME_GROUP if line.vr == "PN" else LONGEST_VALUES.get(line.vr)
+    if limit is None or line.length == _padded_length(content):
+        return
+    longest = max(map(len, _parts(line.vr, text)))
+    if longest > limit:
+        raise refused(
+            line.number, f"{line.place}: {longest} characters, {line.vr} has {limit} at most"
+        )
 
 
 def _padded_length(value: bytes) -> int:

@@ -121,8 +121,26 @@ def _no_step(case: Case) -> str | None:
     )
 
 
+def _asked_outside(case: Case) -> str | None:
+    if not _is_in_step(case):
+        return None
+    return (
+        f"{case.label} stands in the {name_of(SCHEDULED_PROCEDURE_STEP_SEQUENCE)} of the item, and "
+        f"is asked for outside: ask with ScheduledProcedureStepSequence[0].{case.criterion.name}."
+    )
+
+
+def _is_in_step(case: Case) -> bool:
+    """Tell whether what a key at the top asks for is in the step."""
+    if len(case.criterion.path) > 1 or case.shown != MISSING:
+        return False
+    sequence = case.item.elements().get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+    steps = sequence.value if sequence else ()
+    return isinstance(steps, tuple) and any(case.criterion.tag in step for step in steps)
+
+
 def _nothing_stored(case: Case) -> str | None:
-    if case.shown not in (MISSING, EMPTY):
+    if case.shown not in (MISSING, EMPTY) or _is_in_step(case):
         return None
     return f"{case.label} has no value in the item: only an empty key finds it. Fill it in."
 
@@ -147,6 +165,8 @@ def _caller(case: Case) -> str | None:
 
 def _station(case: Case) -> str | None:
     if case.criterion.tag != SCHEDULED_STATION_AE_TITLE or case.criterion.kind is Kind.CALLER:
+        return None
+    if case.criterion.kind is Kind.WILD_CARD or not case.stored:
         return None
     if any(asked.casefold() == stored.casefold() for asked, stored in case.pairs()):
         return None  # told by the hint about case
@@ -261,14 +281,25 @@ def _name_case(case: Case) -> str | None:
 
 
 def _character_set(case: Case) -> str | None:
-    # Text beyond ASCII that is read in the wrong set has other letters, or more of them.
-    for asked, stored in case.pairs():
-        if asked != stored and (_misread(asked) == stored or _misread(stored) == asked):
-            return (
-                f"{case.label} looks like UTF-8 that was declared as Latin 1, in the query or in "
-                "the item: check (0008,0005) of both."
-            )
-    return None
+    if not any(_is_misreading(asked, stored) for asked, stored in case.pairs()):
+        return None
+    return (
+        f"{case.label} looks like UTF-8 that was declared as Latin 1, in the query or in the item: "
+        "check (0008,0005) of both."
+    )
+
+
+def _is_misreading(asked: str, stored: str) -> bool:
+    """Tell whether one is the other in the wrong set: it has other letters then, or more of them.
+
+    What stands before a wild card is all that most devices send of a name.
+    """
+    begin, is_wild, _ = asked.partition("*")
+    asked_misread, stored_misread = _misread(begin), _misread(stored) or ""
+    if not is_wild:
+        return asked_misread == stored or stored_misread == asked
+    is_prefix = asked_misread is not None and stored.startswith(asked_misread)
+    return is_prefix or (not begin.isascii() and stored_misread.startswith(begin))
 
 
 def _misread(text: str) -> str | None:
@@ -304,6 +335,7 @@ def _list(texts: tuple[str, ...]) -> str:
 
 HINTS: tuple[Hint, ...] = (
     _no_step,
+    _asked_outside,
     _nothing_stored,
     _unreadable,
     _caller,

@@ -2,9 +2,10 @@
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -32,10 +33,10 @@ def place(path: Path, data: bytes, *, replace: bool = False) -> None:
 
     Raises:
         FileExistsError: A file is there already, and `replace` is not set. It is left as it was.
-        OSError: The folder cannot be written.
+        OSError: The folder cannot be written, or what is there is no regular file and no link to
+            one: a device or a pipe does not make way.
     """
-    _place(path, data, replace=replace)
-    _sync_folder(path.parent)
+    _sync_folder(_place(path, data, replace=replace))
 
 
 @contextmanager
@@ -54,8 +55,7 @@ def placing() -> Iterator[Place]:
     folders: set[Path] = set()
 
     def place_one(path: Path, data: bytes, *, replace: bool = False) -> None:
-        _place(path, data, replace=replace)
-        folders.add(path.parent)
+        folders.add(_place(path, data, replace=replace))
 
     try:
         yield place_one
@@ -64,8 +64,11 @@ def placing() -> Iterator[Place]:
             _sync_folder(folder)
 
 
-def _place(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write a whole file; its name is not yet made sure of."""
+def _place(path: Path, data: bytes, *, replace: bool) -> Path:
+    """Write a whole file, and give the folder, in which its name is not yet made sure of."""
+    if replace:
+        path = path.resolve()  # what a link leads to is replaced, and not the link
+        _require_regular(path)
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -78,6 +81,13 @@ def _place(path: Path, data: bytes, *, replace: bool) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+    return path.parent
+
+
+def _require_regular(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def _link(aside: str, path: Path) -> bool:

@@ -108,3 +108,23 @@ def test_each_content_is_on_the_disk_before_its_name_and_the_names_are_at_the_en
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         place(tmp_path / "missing" / "a.wl", b"")
+
+
+def test_what_is_no_regular_file_does_not_make_way(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wl"
+    os.mkfifo(pipe)
+    for path in (pipe, Path(os.devnull)):
+        with pytest.raises(OSError, match="no regular file"):
+            place(path, b"content", replace=True)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert names(tmp_path) == ["pipe.wl"]
+
+
+def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real" / "a.wl", tmp_path / "link.wl"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    place(link, b"new", replace=True)
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
