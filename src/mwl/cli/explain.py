@@ -1,30 +1,15 @@
 """`mwl explain`: say why a query gets the answer that it gets."""
 
-import dataclasses
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mwl import telemetry
-from mwl.access import Caller
 from mwl.cli.arguments import checked_ae_title, fail
-from mwl.cli.queries import query_of
-from mwl.config import Config, load, of_folder, require_worklist
-from mwl.dataset import Elements
-from mwl.errors import ConfigError, DatasetError, InputError, StoreError
-from mwl.explain import explain as explain_query
-from mwl.find import Worklist
-from mwl.item import WorklistItem
-from mwl.keys import USUAL_KEYS, identifier_of
-from mwl.site import Worklists, access_policy, take_dictionary
-from mwl.store.memory import MemoryStore
-
-LOOPBACK = "127.0.0.1"
+from mwl.errors import InputError
 
 
 def explain(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -107,17 +92,16 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
     Exit status: 0 the query would be answered, also with an empty list; 1 it would be refused;
     2 the arguments cannot be used.
     """
+    # After the arguments are read: the matcher and rich are not needed for --help.
+    from mwl.cli import explanation  # noqa: PLC0415
+    from mwl.cli.inquiry import Inquiry  # noqa: PLC0415
+
     telemetry.configure("none")
+    inquiry = Inquiry(places or [], keys or [], query, configuration or [], calling, called, host)
     try:
-        config = _config(configuration or [], places or [])
-        identifier = _identifier(query, keys or [])
-        caller = Caller(calling, called or config.dicom_ae_title, host or _host_of(config, calling))
-        worklist = _worklist(config, places or [], caller.called_ae_title)
+        report = inquiry.report()
     except InputError as error:
         fail(error)
-    from mwl.cli import explanation  # noqa: PLC0415 - rich is not needed for --help
-
-    report = explain_query(worklist, access_policy(config), caller, identifier)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if as_json:
         typer.echo(json.dumps(explanation.document(report, misses), ensure_ascii=False, indent=2))
@@ -125,69 +109,3 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
         explanation.show(report, misses)
     if report.refused or report.outcome is None or report.outcome.query is None:
         raise typer.Exit(1)
-
-
-def _config(configuration: list[Path], places: list[Path]) -> Config:
-    if not configuration and not places:
-        raise ConfigError(
-            "nothing to look at", hint="name a folder, files, or --config with a Database"
-        )
-    if not configuration:
-        config = of_folder(places[0])
-    else:
-        loaded = load(configuration, os.environ)
-        config = loaded.config
-        if not places:
-            require_worklist(loaded)
-    take_dictionary(config)
-    return config
-
-
-def _identifier(file: Path | None, keys: list[str]) -> Elements:
-    if file is None:
-        return identifier_of(keys, also=() if keys else USUAL_KEYS)
-    return identifier_of(keys, base=query_of(file))
-
-
-def _host_of(config: Config, calling: str) -> str:
-    entries = access_policy(config).entries(calling)
-    return entries[0].host if entries else LOOPBACK
-
-
-def _worklist(config: Config, places: list[Path], called: str) -> Worklist | None:
-    """Give what the called AE title serves, read to the end."""
-    worklist = _opened(config, places, called)
-    if worklist is None:
-        return None
-    try:
-        for _ in worklist.see_every_change():
-            pass
-    except StoreError as error:
-        raise InputError(str(error)) from error
-    return worklist
-
-
-def _opened(config: Config, places: list[Path], called: str) -> Worklist | None:
-    folders = [place for place in places if place.is_dir()]
-    if folders and len(places) > 1:
-        raise InputError("name one folder, or files", file=str(folders[0]))
-    database = folders[0] if folders else config.worklists.database
-    here = dataclasses.replace(config.worklists, database=database, watch="scan", snapshot="off")
-    site = Worklists(dataclasses.replace(config, worklists=here))
-    if places and not folders:
-        return site.of_store(_store_of(places, site.parser()))
-    return site.of(called)
-
-
-def _store_of(
-    files: Sequence[Path], parse: Callable[[str, bytes], tuple[WorklistItem, ...]]
-) -> MemoryStore:
-    store = MemoryStore()
-    for file in files:
-        try:
-            store.put(str(file), parse(str(file), file.read_bytes()))
-        except OSError as error:
-            raise InputError(error.strerror or str(error), file=str(file)) from error
-        except DatasetError as error:
-            store.refuse(str(file), str(error))
-    return store

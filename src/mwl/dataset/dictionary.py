@@ -8,7 +8,6 @@ Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representatio
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +88,8 @@ _CHOICES = {
 
 def dictionary_version() -> str:
     """Say which registry it is: what was decoded by another may have other VRs."""
+    from importlib.metadata import version  # noqa: PLC0415 - only the server asks, and it is slow
+
     return version("pydicom")
 
 
