@@ -9,9 +9,6 @@ from types import MappingProxyType
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape as literal
-from rich.table import Table
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.cli.arguments import checked_ae_title
@@ -221,6 +218,10 @@ class _TablePrinter(_Printer):
         self._rows.append(dict(_cells(elements, text)))
 
     def end(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only a table needs it
+        from rich.markup import escape as literal  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+
         found = dict.fromkeys(name for row in self._rows for name in row)
         columns = sorted(found, key=lambda name: _PLACES.get(name, len(_PLACES)))
         answers = "1 answer" if self.count == 1 else f"{self.count} answers"

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-import uvloop
 
 from mwl import telemetry
 from mwl.cli.arguments import checked_ae_title, fail
 from mwl.cli.config import report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
-from mwl.server import Server
 
 
 def serve(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -61,6 +59,11 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = "text",
 ) -> None:
     """Serve worklist items to modalities over DICOM C-FIND."""
+    # After the arguments are read: the help does not wait for the server.
+    import uvloop  # noqa: PLC0415
+
+    from mwl.server import Server  # noqa: PLC0415
+
     level: telemetry.Verbosity = "trace" if trace else "verbose" if verbose else "default"
     telemetry.configure(level, log_format, sys.stderr)
     try:
