@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwl.attributes import ATTRIBUTES
-from mwl.compose import Document, FileNames, decode_text, read_documents, read_table
+from mwl.compose import Document, FileNames, read_documents, read_table
 from mwl.compose.values import RULES
 from mwl.dataset import (
     ENCODINGS,
@@ -23,6 +23,7 @@ from mwl.dataset import (
 )
 from mwl.errors import InputError
 from mwl.keys import describe_path
+from mwl.text_files import decode_text
 from support.new_items import ENOUGH, SEQUENCE, made, recipe
 
 TEXT_ROWS = [

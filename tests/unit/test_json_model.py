@@ -112,7 +112,9 @@ def test_text_that_python_takes_for_a_number_and_dicom_does_not_stays_text() -> 
             {"00400100": {"Value": [{}, {"00080060": {"Value": [1]}}]}},
             "(0040,0100)[1].(0008,0060): a value is none of CS",
         ),
-        ({"00100020": {"Value": ["A" * 65535]}}, "longer than 65534 bytes"),
+        ({"00100020": {"Value": ["A" * 65]}}, "(0010,0020): 65 characters, LO has 64 at most"),
+        ({"00100010": {"Value": ["A=" + "B" * 65]}}, "65 characters, PN has 64 at most"),
+        ({"00080090": {"vr": "SH", "Value": ["A"] * 65535}}, "longer than 65534 bytes"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_path(model: object, message: str) -> None:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from mwl.attributes import ATTRIBUTES, PATIENT_NAME, SPECIFIC_CHARACTER_SET
 from mwl.check.subject import Fault, Field, Finder, Subject
 from mwl.dataset import (
-    LONGEST_NAME_GROUP,
-    LONGEST_VALUES,
     NUMBER_FORMATS,
     TEXT_VRS,
+    excess_of,
     values,
     vr_of,
 )
@@ -50,12 +49,8 @@ def too_long(subject: Subject) -> Iterator[Fault]:
     """MWL302."""
     for field in subject.fields:
         for text in field.texts or ():
-            if field.element.vr == "PN":
-                length, limit = max(map(len, text.split("="))), LONGEST_NAME_GROUP
-            else:
-                length, limit = len(text), LONGEST_VALUES.get(field.element.vr, len(text))
-            if length > limit:
-                yield Fault(field.path, f"{length} characters, {limit} are allowed")
+            if (excess := excess_of(field.element.vr, text)) is not None:
+                yield Fault(field.path, "{} characters, {} are allowed".format(*excess))
 
 
 # ------------------------------------------------------------------------------- characters
@@ -106,7 +101,7 @@ def _is_time(text: str) -> bool:
 def _is_integer(text: str) -> bool:
     # So long a number is refused for its length, and is slow to read.
     return bool(_INTEGER.fullmatch(text)) and (
-        len(text) > LONGEST_VALUES["IS"] or -(2**31) <= int(text) < 2**31
+        excess_of("IS", text) is not None or -(2**31) <= int(text) < 2**31
     )
 
 

@@ -19,7 +19,6 @@ from mwl.compose import (
     NewItem,
     Origin,
     Recipe,
-    decode_text,
     read_arguments,
     read_documents,
     read_table,
@@ -28,6 +27,7 @@ from mwl.compose import (
 from mwl.errors import InputError
 from mwl.store.placing import Place, place, placing
 from mwl.text import escape
+from mwl.text_files import decode_text
 
 INPUT_LIMIT_BYTES = 64 * 1024 * 1024
 """Size of a file that is read; 100,000 rows have a third of it. All of it is held in memory."""
@@ -40,6 +40,7 @@ BAR_FROM = 200
 
 _EXISTS = "a file of its name is there already"
 _FORCE = "--force replaces it"
+_OTHER_ENCODING = "name the encoding with --charset; windows-1252 is that of many spreadsheets"
 
 
 def new(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -152,7 +153,11 @@ def _documents(
     else:
         return [Document(Origin())]
     if is_list and not is_batch:
-        raise InputError("it may hold several items", hint="name the folder for them with --out")
+        raise InputError(
+            "it may hold several items",
+            file=str(from_csv or from_json),
+            hint="name the folder for them with --out",
+        )
     return found
 
 
@@ -166,7 +171,11 @@ def _text_of(path: Path, charset: str | None) -> tuple[str, str]:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
     if len(data) > INPUT_LIMIT_BYTES:
         raise InputError(f"has more than {INPUT_LIMIT_BYTES} bytes", file=file)
-    return decode_text(data, file, charset), file
+    try:
+        return decode_text(data, file, charset), file
+    except InputError as error:
+        error.hint = error.hint or _OTHER_ENCODING
+        raise
 
 
 @dataclass(slots=True)

@@ -1,12 +1,12 @@
 """Files that hold queries, in any form that a person has one."""
 
-import json
 import re
 from pathlib import Path
 
 from mwl.dataset import Elements, from_json, read_file
 from mwl.dump import undump
 from mwl.errors import DatasetError, InputError
+from mwl.text_files import decode_text, read_json
 
 # How the text of a dump and a JSON document begin, which no DICOM file does.
 _TEXT = re.compile(
@@ -25,7 +25,11 @@ def query_of(file: Path) -> Elements:
         data = file.read_bytes()
         if _TEXT.match(data):
             return undump(data).elements
-        return from_json(json.loads(data)) if _JSON.match(data) else read_file(data)
+        return (
+            from_json(read_json(decode_text(data)).plain())
+            if _JSON.match(data)
+            else read_file(data)
+        )
     except InputError as error:
         error.file = str(file)
         raise
@@ -33,5 +37,3 @@ def query_of(file: Path) -> Elements:
         raise InputError(error.strerror or str(error), file=str(file)) from error
     except DatasetError as error:
         raise InputError(f"not a DICOM data set: {error}", file=str(file)) from error
-    except ValueError as error:
-        raise InputError(f"not JSON: {error}", file=str(file)) from error

@@ -33,6 +33,7 @@ from mwl.dump import undump as undump_text
 from mwl.errors import DatasetError, InputError
 from mwl.store.placing import place
 from mwl.text import escape
+from mwl.text_files import decode_text, read_json
 
 TRANSFER_SYNTAX_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -215,17 +216,7 @@ def _refuse_what_implicit_vr_loses(elements: Elements) -> None:
 
 
 def _undump_json(data: bytes) -> Undumped:
-    try:
-        model = json.loads(data, object_pairs_hook=_object, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", line=error.lineno) from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError("JSON is UTF-8, and this is not", line=line) from None
-    except RecursionError:
-        raise InputError("not JSON of a data set: nested too deeply") from None
-    except ValueError:  # Python's own limit for the digits of a number
-        raise InputError("not JSON of a data set: a number is too long") from None
+    model = read_json(decode_text(data)).plain()
     if isinstance(model, list):
         if len(model) != 1:
             raise InputError(f"an array of {len(model)} data sets, and a file holds one")
@@ -236,14 +227,3 @@ def _undump_json(data: bytes) -> Undumped:
     named = {"00080005", "SpecificCharacterSet"} & set(model)
     notes = () if named or SPECIFIC_CHARACTER_SET not in elements else (UTF_8_ADDED,)
     return Undumped(EXPLICIT_VR_LITTLE_ENDIAN, {}, elements, notes)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InputError("a name stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise InputError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""JSON to what it says about items, with the line of everything.
+"""JSON to what it says about items.
 
 Two forms are read: the DICOM JSON Model, by tag with VR, and a plain one by keyword, tag or path:
 
@@ -8,131 +8,16 @@ Two forms are read: the DICOM JSON Model, by tag with VR, and a plain one by key
 Source: RFC 8259 (JSON), DICOM PS3.18 section F.2 (DICOM JSON Model).
 """
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NoReturn
 
 from mwl.compose.assignments import Assignment, Document, Origin, read_path, refuse_repeated
 from mwl.dataset import from_json, vr_of
 from mwl.errors import InputError
 from mwl.keys import Path, PathStep
+from mwl.text_files import Node, read_json
 
-NESTING_LIMIT = 32
-"""Objects and arrays inside each other; a worklist item needs eight."""
-
-_SPACE = re.compile(r"[ \t\n\r]*")
 _TAG_OF_MODEL = re.compile(r"[0-9A-Fa-f]{8}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A value with the line it begins on.
-
-    Args:
-        value: Objects and arrays hold nodes, the rest is what Python's reader makes of it.
-        line: From 1.
-        source: A number, as it is written.
-    """
-
-    value: Any
-    line: int
-    source: str = ""
-
-
-class _Reader:
-    """Reads JSON; what is no object and no array is left to Python's own reader."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._text = text
-        self._file = file
-        self._scalars = json.JSONDecoder(parse_constant=self._refuse_constant)
-        self._position = 0
-        self._line = 1
-        self._counted_to = 0
-
-    def document(self) -> _Node:
-        """Read the whole text.
-
-        Raises:
-            InputError: It is no JSON, or an object has a key twice.
-        """
-        node = self._value(0)
-        if self._next():
-            self._fail("more text behind the end of the JSON value")
-        return node
-
-    def _value(self, depth: int) -> _Node:
-        if depth > NESTING_LIMIT:
-            self._fail(f"more than {NESTING_LIMIT} objects and arrays inside each other")
-        start = self._next()
-        line = self._line_here()
-        if start == "{":
-            return _Node(self._object(depth), line)
-        if start == "[":
-            return _Node(list(self._elements("]", depth)), line)
-        value, source = self._scalar()
-        return _Node(value, line, source)
-
-    def _object(self, depth: int) -> dict[str, _Node]:
-        found: dict[str, _Node] = {}
-        for key in self._elements("}", depth):
-            if not isinstance(key.value, str):
-                self._fail("a key has to be text in quotes")
-            if key.value in found:
-                raise Origin(self._file, key.line).refuse("a key of this object is given twice")
-            if self._next() != ":":
-                self._fail("expected : behind a key")
-            self._position += 1
-            found[key.value] = self._value(depth + 1)
-        return found
-
-    def _elements(self, end: str, depth: int) -> Iterator[_Node]:
-        """Give what stands between commas, up to the bracket `end`."""
-        self._position += 1
-        if self._next() == end:
-            self._position += 1
-            return
-        while True:
-            yield self._value(depth + 1)
-            mark = self._next()
-            if mark not in {",", end}:
-                self._fail(f"expected , or {end}")
-            self._position += 1
-            if mark == end:
-                return
-
-    def _scalar(self) -> tuple[Any, str]:
-        start = self._position
-        try:
-            value, self._position = self._scalars.raw_decode(self._text, start)
-        except json.JSONDecodeError as error:
-            self._position = error.pos
-            self._fail(error.msg)
-        except ValueError:
-            self._fail("a number is too large")
-        return value, self._text[start : self._position]
-
-    def _next(self) -> str:
-        """Skip white space; give the character behind it, none at the end."""
-        match = _SPACE.match(self._text, self._position)
-        if match is not None:
-            self._position = match.end()
-        return self._text[self._position : self._position + 1]
-
-    def _line_here(self) -> int:
-        # Counted on from the last time, so that a long file is read through once.
-        self._line += self._text.count("\n", self._counted_to, self._position)
-        self._counted_to = max(self._counted_to, self._position)
-        return self._line
-
-    def _refuse_constant(self, _: str) -> NoReturn:
-        self._fail("NaN and Infinity are no JSON")
-
-    def _fail(self, what: str) -> NoReturn:
-        line = self._text.count("\n", 0, self._position) + 1
-        raise Origin(self._file, line).refuse(f"it is no JSON: {what}")
 
 
 def read_documents(text: str, file: str) -> tuple[list[Document | InputError], bool]:
@@ -149,7 +34,7 @@ def read_documents(text: str, file: str) -> tuple[list[Document | InputError], b
     Raises:
         InputError: It is no JSON, or neither an object nor an array.
     """
-    node = _Reader(text, file).document()
+    node = read_json(text, file)
     if isinstance(node.value, list):
         return [_read(one, file) for one in node.value], True
     return [_document(node, file)], False
@@ -161,7 +46,7 @@ def read_template(text: str, file: str) -> list[Assignment]:
     Raises:
         InputError: It is no JSON or no such object.
     """
-    document = _document(_Reader(text, file).document(), file)
+    document = _document(read_json(text, file), file)
     if document.elements:
         raise document.origin.refuse(
             "a template cannot be in the DICOM JSON Model", 'write "PatientName": "..."'
@@ -169,14 +54,14 @@ def read_template(text: str, file: str) -> list[Assignment]:
     return list(document.assignments)
 
 
-def _read(node: _Node, file: str) -> Document | InputError:
+def _read(node: Node, file: str) -> Document | InputError:
     try:
         return _document(node, file)
     except InputError as error:
         return error
 
 
-def _document(node: _Node, file: str) -> Document:
+def _document(node: Node, file: str) -> Document:
     origin = Origin(file, node.line)
     if not isinstance(node.value, dict):
         raise origin.refuse(
@@ -184,27 +69,23 @@ def _document(node: _Node, file: str) -> Document:
         )
     if node.value and all(map(_TAG_OF_MODEL.fullmatch, node.value)):
         try:
-            return Document(origin, (), from_json(_plain(node)))
+            return Document(origin, (), from_json(node.plain()))
         except InputError as error:
-            raise origin.refuse(error.message, error.hint) from None
+            error.file = file
+            error.line = error.line or node.line
+            raise
     assignments = list(_assignments(node, (), file))
     refuse_repeated(assignments)
     return Document(origin, assignments)
 
 
-def _plain(node: _Node) -> Any:
-    if isinstance(node.value, dict):
-        return {key: _plain(value) for key, value in node.value.items()}
-    return [_plain(one) for one in node.value] if isinstance(node.value, list) else node.value
-
-
-def _assignments(node: _Node, parent: Path, file: str) -> Iterator[Assignment]:
+def _assignments(node: Node, parent: Path, file: str) -> Iterator[Assignment]:
     for key, value in node.value.items():
         path = (*parent, *read_path(key, Origin(file, value.line)))
         yield from _assignments_of(path, value, file)
 
 
-def _assignments_of(path: Path, node: _Node, file: str) -> Iterator[Assignment]:
+def _assignments_of(path: Path, node: Node, file: str) -> Iterator[Assignment]:
     """Give the assignments of one key: one for a value, several for the items of a sequence."""
     assignment = Assignment(path, "", Origin(file, node.line))
     if not isinstance(node.value, list):
@@ -224,7 +105,7 @@ def _assignments_of(path: Path, node: _Node, file: str) -> Iterator[Assignment]:
         yield assignment._replace(value="\\".join(parts))
 
 
-def _text(node: _Node, assignment: Assignment) -> str:
+def _text(node: Node, assignment: Assignment) -> str:
     if node.value is None:
         return ""
     if isinstance(node.value, str):

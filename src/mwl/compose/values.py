@@ -19,6 +19,7 @@ from mwl.dataset import (
     NUMBER_FORMATS,
     SINGLE_VALUE_TEXT_VRS,
     CharacterSet,
+    excess_of,
     multiplicity_of,
 )
 from mwl.keys import binary
@@ -26,10 +27,9 @@ from mwl.keys import binary
 SHORT_VALUE_LIMIT_BYTES = 0xFFFE
 """Length of a value whose VR has 16 bits for it: PS3.5 7.1.2. All values of the attribute."""
 
-NAME_GROUP_LIMIT = 64
-"""Characters in each group of a person name: alphabetic, ideographic, phonetic."""
+_UID_LIMIT = 64
+"""Characters of a UID: PS3.5 9.1."""
 
-_UNLIMITED = 0xFFFFFFFE
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _LINE = re.compile(f"[^{_CONTROLS}]*")
 _LINES = re.compile(r"[^\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]*")
@@ -39,15 +39,13 @@ _DECIMAL = r" *[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]+)? *"
 
 
 class _Rule(NamedTuple):
-    """What one value of a VR may be.
+    """What one value of a VR may be, beside its length.
 
     Args:
-        limit: Characters.
         form: What it matches as a whole.
         words: That in words.
     """
 
-    limit: int
     form: re.Pattern[str]
     words: str
 
@@ -57,44 +55,39 @@ _SOME_LINES = "text without control characters other than line ends and tabs"
 
 RULES: Mapping[str, _Rule] = MappingProxyType(
     {
-        "AE": _Rule(16, _ASCII_LINE, "letters, digits and punctuation of ASCII"),
-        "AS": _Rule(4, re.compile(r"[0-9]{3}[DWMY]"), "three digits and D, W, M or Y, as 018M"),
-        "CS": _Rule(
-            16, re.compile(r"[A-Z0-9_ ]*"), "capital letters, digits, spaces and underscores"
-        ),
-        "DA": _Rule(8, re.compile(r"[0-9]{8}"), "a date, as 20261124 or 2026-11-24"),
-        "DS": _Rule(16, re.compile(_DECIMAL), "a decimal number, as 72.5"),
+        "AE": _Rule(_ASCII_LINE, "letters, digits and punctuation of ASCII"),
+        "AS": _Rule(re.compile(r"[0-9]{3}[DWMY]"), "three digits and D, W, M or Y, as 018M"),
+        "CS": _Rule(re.compile(r"[A-Z0-9_ ]*"), "capital letters, digits, spaces and underscores"),
+        "DA": _Rule(re.compile(r"[0-9]{8}"), "a date, as 20261124 or 2026-11-24"),
+        "DS": _Rule(re.compile(_DECIMAL), "a decimal number, as 72.5"),
         "DT": _Rule(
-            26,
             re.compile(
                 r"[0-9]{4}(?:[0-9]{2}){0,5}(?:(?<=[0-9]{14})\.[0-9]{1,6})?(?:[+-][0-9]{4})?"
             ),
             "a date and time, as 20261124083000 or 2026-11-24T08:30:00",
         ),
-        "IS": _Rule(12, re.compile(_INTEGER), "a whole number"),
-        "LO": _Rule(64, _LINE, _ONE_LINE),
-        "LT": _Rule(10_240, _LINES, _SOME_LINES),
-        "PN": _Rule(3 * NAME_GROUP_LIMIT + 2, _LINE, _ONE_LINE),
-        "SH": _Rule(16, _LINE, _ONE_LINE),
-        "ST": _Rule(1024, _LINES, _SOME_LINES),
+        "IS": _Rule(re.compile(_INTEGER), "a whole number"),
+        "LO": _Rule(_LINE, _ONE_LINE),
+        "LT": _Rule(_LINES, _SOME_LINES),
+        "PN": _Rule(_LINE, _ONE_LINE),
+        "SH": _Rule(_LINE, _ONE_LINE),
+        "ST": _Rule(_LINES, _SOME_LINES),
         "TM": _Rule(
-            14,
             re.compile(
                 r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?"
             ),
             "a time, as 083000 or 08:30",
         ),
-        "UC": _Rule(_UNLIMITED, _LINE, _ONE_LINE),
+        "UC": _Rule(_LINE, _ONE_LINE),
         "UI": _Rule(
-            64,
             re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*"),
             "numbers without leading zeros and points between them",
         ),
-        "UR": _Rule(_UNLIMITED, re.compile(r"[\x21-\x5b\x5d-\x7e]*"), "an address without spaces"),
-        "UT": _Rule(_UNLIMITED, _LINES, _SOME_LINES),
+        "UR": _Rule(re.compile(r"[\x21-\x5b\x5d-\x7e]*"), "an address without spaces"),
+        "UT": _Rule(_LINES, _SOME_LINES),
     }
     | {
-        vr: _Rule(_UNLIMITED, re.compile(_DECIMAL if form in "fd" else _INTEGER), "a number")
+        vr: _Rule(re.compile(_DECIMAL if form in "fd" else _INTEGER), "a number")
         for vr, form in NUMBER_FORMATS.items()
     }
 )
@@ -122,9 +115,7 @@ def _is_integer_string(value: str) -> bool:
 
 def _is_name(value: str) -> bool:
     groups = value.split("=")
-    return len(groups) <= 3 and all(
-        len(group) <= NAME_GROUP_LIMIT and group.count("^") <= 4 for group in groups
-    )
+    return len(groups) <= 3 and all(group.count("^") <= 4 for group in groups)
 
 
 class _Check(NamedTuple):
@@ -140,10 +131,9 @@ _CHECKS: Mapping[str, _Check] = MappingProxyType(
         "DT": _Check(_is_date_and_time, "a day of the calendar and a time of day"),
         "IS": _Check(_is_integer_string, "numbers from -2147483648 to 2147483647"),
         "PN": _Check(
-            _is_name,
-            f"at most three groups with = between them, each of at most {NAME_GROUP_LIMIT} "
-            "characters and five parts",
+            _is_name, "at most three groups with = between them, each of at most five parts"
         ),
+        "UI": _Check(lambda value: len(value) <= _UID_LIMIT, f"at most {_UID_LIMIT} characters"),
     }
 )
 """What a pattern cannot tell, for values that match theirs."""
@@ -218,8 +208,8 @@ def _fault_of_one(value: str, vr: str) -> str | None:
     rule, check = RULES[vr], _CHECKS.get(vr)
     if rule.form.fullmatch(value) is None:
         return f"{vr} takes {rule.words}"
-    if len(value) > rule.limit:
-        return f"it has {len(value)} characters, {vr} allows {rule.limit}"
+    if (excess := excess_of(vr, value)) is not None:
+        return f"it has {excess[0]} characters, {vr} allows {excess[1]}"
     if check is not None and not check.is_met(value):
         return f"{vr} takes {check.words}"
     return None

@@ -68,6 +68,20 @@ LONGEST_NAME_GROUP = 64
 """Characters of one component group of a person name: PS3.5 6.2.1."""
 
 
+def excess_of(vr: str, value: str) -> tuple[int, int] | None:
+    """Tell whether one value is too long for its VR: PS3.5 Table 6.2-1.
+
+    Returns:
+        The characters that it has (a person name: its longest group), and those that it may have;
+        None when it fits.
+    """
+    if vr == "PN":
+        length, limit = max(map(len, value.split("="))), LONGEST_NAME_GROUP
+    else:
+        length, limit = len(value), LONGEST_VALUES.get(vr, len(value))
+    return (length, limit) if length > limit else None
+
+
 def pad_of(vr: str) -> bytes:
     """Give the byte that makes the length of a value even: PS3.5 6.2."""
     return b" " if vr in TEXT_VRS and vr != "UI" else b"\0"

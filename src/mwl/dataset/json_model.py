@@ -8,7 +8,8 @@ import binascii
 import math
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from mwl.dataset.charset import ENCODINGS, CharacterSet, character_set
@@ -19,6 +20,7 @@ from mwl.dataset.dictionary import (
     SINGLE_VALUE_TEXT_VRS,
     TEXT_VRS,
     VRS,
+    excess_of,
     pad_of,
     tag_of,
     vr_of,
@@ -26,6 +28,7 @@ from mwl.dataset.dictionary import (
 from mwl.dataset.elements import NESTING_LIMIT, Element, Elements
 from mwl.dataset.values import values
 from mwl.errors import DatasetError, InputError
+from mwl.text_files import JsonObject
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _ASCII = ENCODINGS["Ascii"]
@@ -109,7 +112,8 @@ def from_json(model: object) -> Elements:
     and text is not ASCII, ISO_IR 192 is added, which is the character set of JSON.
 
     Args:
-        model: What `json.loads` gives. Attributes may also be named by their keyword, and the VR
+        model: What `json.loads` gives, or `mwl.text_files.read_json(...).plain()`, with which
+            errors name the line. Attributes may also be named by their keyword, and the VR
             may be absent where the dictionary has it.
 
     Raises:
@@ -134,31 +138,59 @@ def _read_model(
         raise _refused(path, "a data set in JSON is an object")
     if depth > NESTING_LIMIT:
         raise _refused(path, f"sequences nested deeper than {NESTING_LIMIT}")
-    attributes: dict[int, tuple[str, object]] = {}
-    for name, attribute in model.items():
-        tag = _read_tag(name, path)
-        if tag in attributes:
-            raise _refused(f"{path}{_place(tag)}", "occurs twice")
-        attributes[tag] = name, attribute
-    characters = _character_set(attributes.get(_SPECIFIC_CHARACTER_SET), path, inherited)
+    names = _names(model, path)
+    characters = inherited
+    if (name := names.get(_SPECIFIC_CHARACTER_SET)) is not None:
+        with _on_line_of(model, name):
+            characters = _character_set(model[name], path, inherited)
     elements: Elements = {}
     needs_utf_8 = False
-    for tag, (_, attribute) in sorted(attributes.items()):
+    for tag, name in sorted(names.items()):
         at = f"{path}{_place(tag)}"
-        vr, found = _checked(tag, attribute, at)
-        if vr == "SQ":
-            read = [
-                _read_model({} if item is None else item, f"{at}[{index}].", characters, depth + 1)
-                for index, item in enumerate(_values(found, at))
-            ]
-            needs_utf_8 |= any(needs for _, needs in read)
-            elements[tag] = Element(tag, vr, tuple(item for item, _ in read))
-            continue
-        value, is_beyond_ascii = _read_attribute(vr, found, at, characters)
-        needs_utf_8 |= is_beyond_ascii and characters is None
-        value += pad_of(vr) * (len(value) & 1)
-        elements[tag] = Element(tag, vr, value)
-    return dict(sorted(elements.items())), needs_utf_8
+        with _on_line_of(model, name):
+            vr, found = _checked(tag, model[name], at)
+            if vr == "SQ":
+                items, needs = _read_sequence(found, at, characters, depth)
+                elements[tag] = Element(tag, vr, items)
+            else:
+                value, is_beyond_ascii = _read_attribute(vr, found, at, characters)
+                elements[tag] = Element(tag, vr, value + pad_of(vr) * (len(value) & 1))
+                needs = is_beyond_ascii and characters is None
+        needs_utf_8 |= needs
+    return elements, needs_utf_8
+
+
+@contextmanager
+def _on_line_of(model: Mapping[str, object], name: str) -> Iterator[None]:
+    """Add the line of an attribute, where it is known, to an error that has none."""
+    try:
+        yield
+    except InputError as error:
+        if error.line is None and isinstance(model, JsonObject):
+            error.line = model.lines[name]
+        raise
+
+
+def _names(model: Mapping[str, object], path: str) -> dict[int, str]:
+    """Give the name of each attribute by its tag."""
+    names: dict[int, str] = {}
+    for name in model:
+        with _on_line_of(model, name):
+            tag = _read_tag(name, path)
+            if tag in names:
+                raise _refused(f"{path}{_place(tag)}", "occurs twice")
+        names[tag] = name
+    return names
+
+
+def _read_sequence(
+    attribute: Mapping[str, object], at: str, characters: CharacterSet | None, depth: int
+) -> tuple[tuple[Elements, ...], bool]:
+    read = [
+        _read_model({} if item is None else item, f"{at}[{index}].", characters, depth + 1)
+        for index, item in enumerate(_values(attribute, at))
+    ]
+    return tuple(item for item, _ in read), any(needs for _, needs in read)
 
 
 def _place(tag: int) -> str:
@@ -178,13 +210,9 @@ def _read_tag(name: str, path: str) -> int:
     return tag
 
 
-def _character_set(
-    found: tuple[str, object] | None, path: str, inherited: CharacterSet | None
-) -> CharacterSet | None:
-    if found is None:
-        return inherited
+def _character_set(found: object, path: str, inherited: CharacterSet | None) -> CharacterSet | None:
     at = f"{path}{_place(_SPECIFIC_CHARACTER_SET)}"
-    vr, attribute = _checked(_SPECIFIC_CHARACTER_SET, found[1], at)
+    vr, attribute = _checked(_SPECIFIC_CHARACTER_SET, found, at)
     if vr != "CS":
         raise _refused(at, "its VR is CS")
     value, _ = _read_attribute(vr, attribute, at, None)
@@ -249,6 +277,10 @@ def _read_attribute(
         ) from None
     if vr not in {"UC", "UR", "UT"} and len(value) > _SHORT_LENGTH_LIMIT:
         raise _refused(at, f"the value is longer than {_SHORT_LENGTH_LIMIT} bytes")
+    for one in texts:
+        if (excess := excess_of(vr, one)) is not None:
+            length, limit = excess
+            raise _refused(at, f"{length} characters, {vr} has {limit} at most")
     return value, is_encoded and not text.isascii()
 
 

@@ -30,8 +30,6 @@ from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     LONG_LENGTH_VRS,
-    LONGEST_NAME_GROUP,
-    LONGEST_VALUES,
     NESTING_LIMIT,
     SINGLE_VALUE_TEXT_VRS,
     TEXT_VRS,
@@ -41,6 +39,7 @@ from mwl.dataset import (
     Element,
     Elements,
     character_set,
+    excess_of,
     name_of,
     pad_of,
 )
@@ -449,14 +448,14 @@ def _parts(vr: str, text: str) -> list[str]:
 
 def _require_fitting(line: Line, text: str, content: bytes) -> None:
     """Refuse a value that is too long for its VR, unless a file has it so: PS3.5 Table 6.2-1."""
-    limit = LONGEST_NAME_GROUP if line.vr == "PN" else LONGEST_VALUES.get(line.vr)
-    if limit is None or line.length == _padded_length(content):
+    if line.length == _padded_length(content):
         return
-    longest = max(map(len, _parts(line.vr, text)))
-    if longest > limit:
-        raise refused(
-            line.number, f"{line.place}: {longest} characters, {line.vr} has {limit} at most"
-        )
+    for value in _parts(line.vr, text):
+        if (excess := excess_of(line.vr, value)) is not None:
+            length, limit = excess
+            raise refused(
+                line.number, f"{line.place}: {length} characters, {line.vr} has {limit} at most"
+            )
 
 
 def _padded_length(value: bytes) -> int:

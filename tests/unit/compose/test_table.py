@@ -2,9 +2,10 @@
 
 import pytest
 
-from mwl.compose import Document, decode_text, read_table
+from mwl.compose import Document, read_table
 from mwl.errors import InputError
 from mwl.keys import describe_path
+from mwl.text_files import decode_text
 
 
 def rows(text: str) -> list[dict[str, str] | str]:
