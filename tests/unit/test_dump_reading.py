@@ -145,6 +145,7 @@ def test_a_value_of_several_lines_is_what_dcmdump_prints_of_text() -> None:
         ("(0010,0019) A", "not in the DICOM dictionary"),
         ("(0009,1001) A", "not in the DICOM dictionary"),
         ("(0010,0020) LO [A", "never closed"),
+        ("(0010,0020) LO [A] Jr", "more behind the closing ]"),
         ("(0010,0020) LO (A", "never closed"),
         ("(0010,4000) LT [A\n(0010,0020) LO [B]", "never closed"),
         ("(0010,0020) LO [A] # see [B]", "more than one ]"),
@@ -439,6 +440,21 @@ def test_bytes_that_were_edited_in_a_text_that_is_no_utf_8_are_refused() -> None
     data = b"(0008,0005) CS [ISO 2022 IR 100\\ISO 2022 IR 87]\n(0010,0010) PN [J\xc3\xb6]\n"
     data += b"(0010,1001) PN [\x1b$B;3\x1b(B]"
     assert BOTH in refusal(data)[1]
+
+
+def test_a_line_of_utf_8_among_stored_bytes_is_refused() -> None:
+    marked = b"# charset stored: bytes\n(0008,0005) CS [ISO_IR 100]\n"
+    marked += b"(0010,0020) LO [\xf6] # 2, 1 PatientID\n"
+    number, message = refusal(marked + b"(0010,0010) PN [J\xc3\xb6rg]\n")
+    assert number == 4
+    assert "looks like UTF-8, among values in the bytes as they are stored" in message
+    # What an editor for Latin 1 wrote, what a file has so, and what the caller is sure of.
+    assert read(marked + b"(0010,0010) PN [J\xf6rg]\n")[0x00100010].value == b"J\xf6rg"
+    kept = marked + b"(0010,0010) PN [J\xc3\xb6rg ] # 6, 1 PatientName\n"
+    assert read(kept)[0x00100010].value == b"J\xc3\xb6rg "
+    assert (
+        read(marked + b"(0010,0010) PN [J\xc3\xb6]\n", STORED)[0x00100010].value[:3] == b"J\xc3\xb6"
+    )
 
 
 def test_text_with_code_extension_is_as_stored() -> None:

@@ -211,6 +211,10 @@ def _read_bracketed(number: int, place: str, text: str) -> tuple[Form, str, str]
         if _SHORTENED.search(text):
             raise _shortened(number, place)
         raise refused(number, f"{place}: the bracket [ is never closed")
+    if comment.strip(_WHITE) and not comment.lstrip(_WHITE).startswith("#"):
+        raise refused(
+            number, f"{place}: there is more behind the closing ]", "a comment begins with #"
+        )
     if not _LENGTHS.fullmatch(comment) and re.search(r"\][ \t]*#", value):
         raise refused(
             number,

@@ -150,10 +150,9 @@ def undump(
     except UnicodeDecodeError:
         text = ""
     if data.startswith(_MARK):
-        # What is no UTF-8 was not saved as UTF-8 by an editor: the mark still holds.
-        return _Reader(data.decode("latin-1"), STORED, is_sure=not text, is_marked=True).read(
-            transfer_syntax
-        )
+        # Lines that were written since the mark was set may be in another encoding.
+        reader = _Reader(data.decode("latin-1"), STORED, is_sure=False, is_marked=True)
+        return reader.read(transfer_syntax)
     # Code extension is in the bytes that are stored: PS3.5 6.1.2.5.
     if text and "\x1b" not in text:
         return _Reader(text, "utf-8", is_sure=text.isascii()).read(transfer_syntax)
@@ -409,7 +408,7 @@ class _Reader:
             )
         is_utf_8 = not content.isascii() and decode_text("UT", content, _UTF_8) not in {None, text}
         if is_utf_8 and not is_as_it_was:
-            raise _could_be_both(line)
+            raise _is_mixed(line) if self._is_marked else _could_be_both(line)
         return content
 
     # ------------------------------------------------------------------- stored or decoded
@@ -467,6 +466,14 @@ def _could_be_both(line: Line) -> InputError:
         line.number,
         f"{line.place}: the text could be UTF-8 or bytes as they are stored",
         "say which: --charset utf-8 or --charset stored",
+    )
+
+
+def _is_mixed(line: Line) -> InputError:
+    return refused(
+        line.number,
+        f"{line.place}: this looks like UTF-8, among values in the bytes as they are stored",
+        "edit the text that mwl dump --charset utf-8 prints; --charset stored takes it as it is",
     )
 
 
