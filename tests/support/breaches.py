@@ -241,6 +241,7 @@ BREACHES: Mapping[str, Callable[[], list[Files]]] = {
     "MWL404": lambda: [
         _text("ISO_IR 100", UMLAUT_UTF_8),
         _text("ISO_IR 166", "ยา^ดี".encode()),
+        _text("ISO_IR 144", "Петрова^Яна".encode()),
         _text("GB18030", "王小^东".encode()),
     ],
     "MWL405": lambda: [
@@ -255,6 +256,10 @@ BREACHES: Mapping[str, Callable[[], list[Files]]] = {
     "MWL407": lambda: [
         _text("ISO_IR 192", UMLAUT_UTF_8.decode("cp1252").encode()),
         _text("ISO_IR 192", UMLAUT_UTF_8.decode("latin-1").encode()),
+    ],
+    "MWL408": lambda: [
+        _text("ISO 2022 IR 149", b"\x1b$)C\xb1\xe8^\x1b$)C\xc8\xf1\xc1\xdf"),
+        _text("ISO 2022 IR 87", b"A^B=\x1b$B;3\x1b(B^\x1b$B;3\x1b(B"),
     ],
     "MWL501": lambda: [
         _root(RequestedProcedureCodeSequence=[{**CODE, "CodeValue": ""}]),

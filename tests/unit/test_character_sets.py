@@ -188,9 +188,25 @@ def test_padding_of_a_two_byte_set_is_a_space() -> None:
 def test_a_single_term_of_two_bytes_is_its_own_initial_set() -> None:
     korean = ENCODINGS["Korean"]
     assert korean.decode(b"\xb1\xe6", "LO") == "길"
-    assert korean.encode("길", "LO") == b"\xb1\xe6"
     kanji = ENCODINGS["JapaneseKanji"]
     assert kanji.encode("A山", "LO") == b"A\x1b$B\x3b\x33\x1b(B"
+
+
+@pytest.mark.parametrize(("term", "escape"), [("149", b"\x1b$)C"), ("58", b"\x1b$)A")])
+def test_a_two_byte_set_is_written_with_its_escape_even_as_the_first_value(
+    term: str, escape: bytes
+) -> None:
+    first, second = of(f"ISO 2022 IR {term}"), of("", f"ISO 2022 IR {term}")
+    for text in ("中^中", "A^中=B"):
+        assert first.encode(text, "PN") == second.encode(text, "PN")
+        assert first.decode(first.encode(text, "PN"), "PN") == text
+    assert escape in first.encode("中", "LO")
+
+
+@pytest.mark.parametrize("syllable", ["똠", "펲", "뷁"])
+def test_a_syllable_that_ks_x_1001_lacks_is_not_spelt_in_letters(syllable: str) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        of("", "ISO 2022 IR 149").encode(syllable, "LO")
 
 
 # ------------------------------------------------------------------------------- strictness

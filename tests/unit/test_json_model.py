@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from mwl.dataset import ENCODINGS, Element, character_set, from_json, to_json
-from mwl.errors import InputError
+from mwl.errors import DatasetError, InputError
 from support.datasets import data_set
 
 ASCII = ENCODINGS["Ascii"]
@@ -64,6 +64,21 @@ def test_numbers_fit_their_strings() -> None:
     found = from_json(model)
     assert found[0x00101030].value == b"0.3\\1e+20\\-1\\12" + b" "
     assert found[0x00280008].value == b"3 "
+
+
+@pytest.mark.parametrize(
+    "text", [".208", "02", "+1", "1.50", "-.12345678901234", "1E2", "1e400", "12", "-0.5"]
+)
+def test_a_number_in_text_comes_back_as_it_was(text: str) -> None:
+    elements = data_set(PatientWeight=text)
+    model = json.loads(json.dumps(to_json(elements, ENCODINGS["Ascii"])))
+    assert from_json(model) == elements
+
+
+def test_a_name_of_four_groups_cannot_be_said() -> None:
+    elements = data_set(PatientName="A=B=C=D")
+    with pytest.raises(DatasetError, match="4 component groups"):
+        to_json(elements, ENCODINGS["Ascii"])
 
 
 def test_text_that_python_takes_for_a_number_and_dicom_does_not_stays_text() -> None:

@@ -126,9 +126,11 @@ def undefined_term(subject: Subject) -> Iterator[Fault]:
 def _advice(tag: int, term: str, terms: frozenset[str]) -> str:
     if tag != MODALITY:
         return f"the terms are {', '.join(sorted(terms))}"
-    shown = term[:_CODE_LENGTH]
-    meant = _MEANT.get(shown.upper()) or "".join(get_close_matches(shown.upper(), terms, n=1))
-    return f"{shown!a} is no modality" + (f"; did you mean {meant}?" if meant else "")
+    meant = _MEANT.get(term.upper()) or "".join(get_close_matches(term.upper(), terms, n=1))
+    # What is not even near a term may stand in the wrong column, where a name was meant.
+    if not meant:
+        return f"a value of {len(term)} characters is no modality"
+    return f"{term[:_CODE_LENGTH]!a} is no modality; did you mean {meant}?"
 
 
 # ------------------------------------------------------------------------------- AE titles
@@ -138,9 +140,10 @@ def small_letters(subject: Subject) -> Iterator[Fault]:
     """MWL506."""
     for field in subject.fields:
         if field.path[-1] == SCHEDULED_STATION_AE_TITLE:
-            for title in field.texts or ():
+            for number, title in enumerate(field.texts or (), start=1):
                 if title != title.upper():
-                    yield Fault(field.path, f"{title[:16]!a} has small letters")
+                    which = f"value {number}" if len(field.texts or ()) > 1 else "it"
+                    yield Fault(field.path, f"{which} has small letters")
 
 
 FINDERS: Mapping[str, Finder] = {

@@ -322,6 +322,16 @@ _TEXT = (
         "PS3.5 section 6.1",
         "Remove one of the two conversions from the program that writes the file.",
     ),
+    Rule(
+        "MWL408",
+        "warning",
+        "A character set of two bytes is the first one named.",
+        "`mwl serve` reads it with and without escape sequences; other programs refuse the text, "
+        "or show it as garbage.",
+        "PS3.3 section C.12.1.1.2; PS3.5 section 6.1.2.5",
+        r"Leave the first value empty, as in \ISO 2022 IR 149, and begin such text with its escape "
+        "sequence; `mwl new` writes it so.",
+    ),
 )
 
 _CODES = (

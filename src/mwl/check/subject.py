@@ -11,11 +11,11 @@ from mwl.dataset import (
     DEFAULT_REPERTOIRE_VRS,
     ENCODINGS,
     SINGLE_VALUE_TEXT_VRS,
-    TEXT_VRS,
     CharacterSet,
     Element,
     Elements,
     character_set,
+    is_empty,
     keyword_of,
     read_file,
     values,
@@ -28,14 +28,6 @@ Path = tuple[int, ...]
 
 STEP = (SCHEDULED_PROCEDURE_STEP_SEQUENCE,)
 """The sequences that a scheduled procedure step is in."""
-
-
-_PADDING = b" \0"
-_MEANINGLESS = {
-    **dict.fromkeys(TEXT_VRS - SINGLE_VALUE_TEXT_VRS, _PADDING + b"\\"),
-    "PN": _PADDING + b"\\^=",
-}
-"""Bytes that are no value by themselves: padding, and the borders of values and of their parts."""
 
 
 def path_text(path: Path) -> str:
@@ -185,14 +177,6 @@ def _read(data: bytes) -> Elements:
     if len(data) > MAX_FILE_BYTES:
         raise DatasetError(f"more than {MAX_FILE_BYTES} bytes")
     return read_file(data)
-
-
-def is_empty(element: Element) -> bool:
-    """Tell whether an element has no value, or only padding and what stands between values."""
-    value = element.value
-    if isinstance(value, bytes):
-        value = value.strip(_MEANINGLESS.get(element.vr, _PADDING))
-    return not value
 
 
 def _levels(outer: Level) -> Iterator[Level]:

@@ -29,10 +29,15 @@ _WINDOWS = {
 """Terms of ISO 8859 with the code page that Windows has for the same languages."""
 
 _SPARSE = frozenset(
-    f"ISO_IR {number}" for number in (6, 100, 101, 109, 110, 126, 127, 138, 144, 148, 203)
+    f"ISO_IR {number}" for number in (6, 100, 101, 109, 110, 126, 127, 138, 148, 203)
 )
-"""Terms in whose text a run of bytes is not UTF-8 by chance. In Thai and half-width katakana, and
-in sets of two bytes, letters of common words can be."""
+"""Terms in whose text a run of bytes is not UTF-8 by chance. In Thai and half-width katakana, in
+sets of two bytes and in Cyrillic capitals, letters of common words can be."""
+
+_CYRILLIC = "ISO_IR 144"
+
+_OF_TWO_BYTES = frozenset((f"ISO 2022 IR {number}",) for number in (58, 87, 149, 159))
+"""First terms of two bytes a character: PS3.3 Table C.12-4."""
 
 _UTF_8 = ("ISO_IR 192",)
 _UNICODE = frozenset({_UTF_8, ("GB18030",)})
@@ -63,6 +68,13 @@ def misspelt_terms(subject: Subject) -> Iterator[Fault]:
             yield Fault((*level.path, SPECIFIC_CHARACTER_SET), f"{shown} should be {proper!r}")
 
 
+def two_bytes_first(subject: Subject) -> Iterator[Fault]:
+    """MWL408."""
+    for level in _declaring(subject):
+        if level.text is not None and level.text.terms[:1] in _OF_TWO_BYTES:
+            yield Fault((*level.path, SPECIFIC_CHARACTER_SET), f"{level.text.terms[0]} comes first")
+
+
 def _declaring(subject: Subject) -> list[Level]:
     return [level for level in subject.levels if SPECIFIC_CHARACTER_SET in level.elements]
 
@@ -83,8 +95,12 @@ def _is_meant_as_utf_8(value: bytes, text: CharacterSet) -> bool:
         return False
     if len(text.terms) == 1 and text.terms[0] in _SPARSE:
         return True
-    # Letters of three bytes: two in a row are no chance.
     letters = [letter for letter in value.decode("utf-8") if not letter.isascii()]
+    if text.terms == (_CYRILLIC,):
+        # Capitals make UTF-8 of other scripts; to make that of Cyrillic, small and capital letters
+        # have to take turns.
+        return len(letters) > 1 and all("\u0400" <= letter < "\u0530" for letter in letters)
+    # Letters of three bytes: two in a row are no chance.
     return len(letters) > 1 and all(letter >= "\u0800" for letter in letters)
 
 
@@ -192,5 +208,6 @@ FINDERS: Mapping[str, Finder] = {
     "MWL401": unknown_terms,
     "MWL402": misspelt_terms,
     **{number: partial(_diagnosed, number=number) for number in _DIAGNOSES},
+    "MWL408": two_bytes_first,
 }
 """What looks for breaches of each rule."""

@@ -23,6 +23,8 @@ from mwl.matching.values import parse_date, parse_date_time, parse_time
 
 _PATIENT_GROUP = 0x0010
 
+_NUMBER_OR_DATE = re.compile(r"[0-9 .:+/-]*")
+
 _SHOWN = frozenset(row.tag for row in ATTRIBUTES if row.tag >> 16 != _PATIENT_GROUP)
 """Attributes whose dates, times and numbers say nothing of a patient."""
 
@@ -146,7 +148,8 @@ def _malformed(
 
 def _shown(field: Field, text: str) -> str:
     """Show a date, a time or a number that says nothing of a patient."""
-    is_shown = field.path[-1] in _SHOWN
+    # What has letters may stand in the wrong column, where a name was meant.
+    is_shown = field.path[-1] in _SHOWN and _NUMBER_OR_DATE.fullmatch(text)
     return ascii(text[:40]) if is_shown else f"a value of {len(text)} characters"
 
 

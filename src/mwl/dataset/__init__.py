@@ -53,7 +53,7 @@ from mwl.dataset.files import (
 )
 from mwl.dataset.json_model import from_json, to_json
 from mwl.dataset.selection import Selection, read_selected, select
-from mwl.dataset.values import values
+from mwl.dataset.values import is_empty, values
 
 __all__ = [
     "BYTE_VRS",
@@ -87,6 +87,7 @@ __all__ = [
     "excess_of",
     "extend_dictionary",
     "from_json",
+    "is_empty",
     "keyword_of",
     "keywords",
     "load_registry",

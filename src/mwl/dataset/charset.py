@@ -54,7 +54,8 @@ class _Repertoire:
             return b""
         # A codec for G1 knows ASCII too, and that for JIS X 0208 other sets as well.
         in_area = all(byte >= 0x80 for byte in data) if self.area else data.isascii()
-        return data if in_area and len(data) % self.width == 0 else b""
+        # That for KS X 1001 writes a syllable that the set lacks as four letters.
+        return data if in_area and len(data) == self.width else b""
 
 
 _Areas = tuple[_Repertoire, _Repertoire | None]
@@ -157,6 +158,12 @@ _CODECS: Mapping[str, codecs.CodecInfo] = {
 _ISO_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]{1,3})", re.IGNORECASE)
 """The terms of ISO sets as they should be written and as devices write them."""
 
+_LIKE_A_TERM = re.compile(
+    r"(ISO|IR|IBM|GB|UTF|LATIN|ASCII|US-ASCII|WINDOWS|CP|BIG|EUC|S-?JIS|SHIFT|KOI|KS|UNICODE)"
+    r"[^A-Za-z]?[A-Za-z]{0,6}[ _-]?[0-9]",
+    re.IGNORECASE,
+)
+
 _OTHER_TERMS = {"GB18030": "GB18030", "GBK": "GBK", "UTF-8": "ISO_IR 192", "UTF8": "ISO_IR 192"}
 
 
@@ -173,7 +180,9 @@ def _canonical(term: str) -> str:
             return f"ISO_IR {number}"
     elif term.upper() in _OTHER_TERMS:
         return _OTHER_TERMS[term.upper()]
-    raise DatasetError(f"unknown character set {term[:20]!a}", tag=_SPECIFIC_CHARACTER_SET)
+    # What does not begin as the name of a set may be a patient's that stands in the wrong place.
+    shown = f" {term[:20]!a}" if _LIKE_A_TERM.match(term) else ""
+    raise DatasetError(f"unknown character set{shown}", tag=_SPECIFIC_CHARACTER_SET)
 
 
 def _canonical_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
@@ -313,11 +322,14 @@ class CharacterSet:
 
     def _encode_extended(self, text: str, delimiters: re.Pattern[str]) -> bytes:
         parts: list[bytes] = []
-        active = self._initial
+        # A two-byte set cannot be the first value (PS3.3 C.12.1.1.2). Where it is, readers differ
+        # on whether it needs its escape sequence; with it, all of them understand.
+        g0, g1 = self._initial
+        initial = active = (g0, g1 if g1 and g1.width == 1 else None)
         for index, character in enumerate(text):
             if delimiters.match(character):
-                parts += (self._return_from(active), character.encode("ascii"))
-                active = self._initial
+                parts += (_return(active, initial), character.encode("ascii"))
+                active = initial
                 continue
             repertoire = self._find(character, active)
             if repertoire is None:
@@ -328,7 +340,7 @@ class CharacterSet:
                 g0, g1 = active
                 active = (g0, repertoire) if repertoire.area else (repertoire, g1)
             parts.append(repertoire.encode(character))
-        parts.append(self._return_from(active))
+        parts.append(_return(active, initial))
         return b"".join(parts)
 
     def _find(self, character: str, active: _Areas) -> _Repertoire | None:
@@ -340,13 +352,14 @@ class CharacterSet:
                 return repertoire
         return None
 
-    def _return_from(self, active: _Areas) -> bytes:
-        """Give the escape sequences that make the initial set active again."""
-        return b"".join(
-            initial.escape
-            for initial, current in zip(self._initial, active, strict=True)
-            if initial and current is not initial
-        )
+
+def _return(active: _Areas, initial: _Areas) -> bytes:
+    """Give the escape sequences that make the initial set active again."""
+    return b"".join(
+        first.escape
+        for first, current in zip(initial, active, strict=True)
+        if first and current is not first
+    )
 
 
 @lru_cache(maxsize=_KEPT_SETS)

@@ -58,7 +58,7 @@ def to_json(elements: Elements, character_set: CharacterSet) -> dict[str, Any]:
         stay text, and numbers that JSON cannot say are written as text.
 
     Raises:
-        DatasetError: As `values`.
+        DatasetError: As `values`, or a person name has more than three component groups.
 
     Source: PS3.18 section F.2.
     """
@@ -89,20 +89,29 @@ def _json_value(text: str, vr: str) -> str | int | float | dict[str, str] | None
     if not text:
         return None
     if vr == "PN":
-        groups = zip(_NAME_GROUPS, text.split("="), strict=False)
-        return {name: group for name, group in groups if group}
+        groups = text.split("=")
+        if len(groups) > len(_NAME_GROUPS):
+            raise DatasetError(f"a person name of {len(groups)} component groups")
+        return {name: group for name, group in zip(_NAME_GROUPS, groups, strict=False) if group}
     if vr in _JSON_NUMBERS:
-        return _json_number(text.strip(" "))
+        return _json_number(vr, text.strip(" "))
     return text
 
 
-def _json_number(text: str) -> str | int | float:
-    if _INTEGER.fullmatch(text):
-        return int(text)
+def _json_number(vr: str, text: str) -> str | int | float:
     if not _DECIMAL.fullmatch(text):
         return text
-    number = float(text)
-    return number if math.isfinite(number) else text
+    number = int(text) if _INTEGER.fullmatch(text) else float(text)
+    # PS3.18 F.2.3.1: a DS or IS may be text, which one has to be that would come back otherwise.
+    is_kept = vr not in {"DS", "IS"} or _is_written_so(vr, number, text)
+    return number if math.isfinite(number) and is_kept else text
+
+
+def _is_written_so(vr: str, number: float, text: str) -> bool:
+    try:
+        return _number_text(vr, number) == text
+    except ValueError:
+        return False
 
 
 def from_json(model: object) -> Elements:

@@ -16,6 +16,21 @@ from mwl.dataset.dictionary import (
 from mwl.dataset.elements import Element
 from mwl.errors import DatasetError
 
+_PADDING = b" \0"
+_MEANINGLESS = {
+    **dict.fromkeys(TEXT_VRS - SINGLE_VALUE_TEXT_VRS, _PADDING + b"\\"),
+    "PN": _PADDING + b"\\^=",
+}
+"""Bytes that are no value by themselves: padding, and the borders of values and of their parts."""
+
+
+def is_empty(element: Element) -> bool:
+    """Tell whether an element has no value, or only padding and what stands between values."""
+    value = element.value
+    if isinstance(value, bytes):
+        value = value.strip(_MEANINGLESS.get(element.vr, _PADDING))
+    return not value
+
 
 def values(element: Element, character_set: CharacterSet) -> list[str]:
     """Give the values of an element as text.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from mwl.attributes import INDEXED, SCHEDULED_PROCEDURE_STEP_SEQUENCE
-from mwl.dataset import Selection, name_of
+from mwl.dataset import Selection, is_empty, name_of
 from mwl.item import WorklistItem
 from mwl.matching.stored import ABSENT, Level, level_of
 from mwl.matching.values import normals
@@ -57,9 +57,7 @@ def _holders(path: tuple[int, ...], level: Level) -> Iterator[Level]:
 
 def _has_value(tag: int, level: Level) -> bool:
     element = level.elements.get(tag)
-    if element is None or not isinstance(element.value, bytes):
-        return False
-    return bool(element.value.strip(b" \0"))
+    return element is not None and isinstance(element.value, bytes) and not is_empty(element)
 
 
 @lru_cache(maxsize=_KEPT_TIMES)

@@ -144,6 +144,11 @@ PATIENT = {
         {"AccessionNumber": "GEHEIM" * 4},
         {"PatientSex": "GEHEIM"},
         {"0009,0010 LO": "MAKER", "0009,1001 DA": "31.05.07"},
+        # Of columns that are shifted, say.
+        {"0008,0005 CS": b"GEHEIM"},
+        with_step(ScheduledProcedureStepStartDate="GEHEIM"),
+        with_step(Modality="GEHEIM"),
+        with_step(ScheduledStationAETitle="Kunigunde"),
     ],
 )
 def test_a_message_tells_nothing_of_the_patient(broken: items.Values) -> None:
@@ -218,6 +223,10 @@ def test_one_cause_in_many_attributes_is_one_finding() -> None:
         item(PatientName="山" * 63 + "^", SpecificCharacterSet="ISO_IR 192"),
         item(PatientName="Ã^Â", SpecificCharacterSet="ISO_IR 192"),
         item(PatientName="รถ^ยก", SpecificCharacterSet="ISO_IR 166"),
+        *(
+            item(PatientName=name, SpecificCharacterSet="ISO_IR 144")
+            for name in ("ЧЕ^ЯН", "ФЕ^ЯН", "ШИ^ЧЕ", "ПЕТРОВА^ЯНА", "Петрова^Яна")
+        ),
         item(PatientName="ÄÖ^ß", SpecificCharacterSet="ISO_IR 100"),
         item(PatientName="ÃŸ^Ä".encode("latin-1", "replace"), SpecificCharacterSet="ISO_IR 100"),
         item(PatientComments="line\r\nline\tline \\ line"),
