@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from mwl import attributes
 from mwl.dataset import (
+    CHARACTER_SET_VRS,
     ENCODINGS,
     NUMBER_FORMATS,
     TEXT_VRS,
@@ -240,15 +241,34 @@ def _refused(key: _Key, why: str) -> InputError:
 def _character_set(keys: Sequence[_Key], base: Elements) -> CharacterSet:
     """Choose how text goes out: as a key or the query file says, UTF-8 where ASCII is too small."""
     declared = attributes.SPECIFIC_CHARACTER_SET
-    terms = [key.value for key in keys if key.path == (PathStep(declared),) and key.value]
+    asked = [key.value for key in keys if key.path == (PathStep(declared),)]
     try:
-        if terms:
-            return CharacterSet.of(tuple(terms[-1].split("\\")))
-        if declared in base:
-            return character_set(base, _ASCII)
+        of_base = character_set(base, _ASCII) if declared in base else None
+        terms = asked[-1] if asked else ""
+        of_keys = CharacterSet.of(tuple(terms.split("\\"))) if terms else None
     except DatasetError as error:
         raise InputError(str(error), option="-k") from error
+    if asked and of_keys != of_base and _is_beyond_ascii(base):
+        raise InputError(
+            "SpecificCharacterSet: the query file has text in the character set that it names, "
+            "and is not converted",
+            option="-k",
+            hint="change the query file",
+        )
+    if (declared_text := of_keys or of_base) is not None:
+        return declared_text
     return _ASCII if all(key.value.isascii() for key in keys) else _UTF_8
+
+
+def _is_beyond_ascii(elements: Elements) -> bool:
+    """Tell whether text of a data set needs its character set to be read."""
+    for _, vr, value in elements.values():
+        if isinstance(value, tuple):
+            if any(map(_is_beyond_ascii, value)):
+                return True
+        elif vr in CHARACTER_SET_VRS and (not value.isascii() or b"\x1b" in value):
+            return True
+    return False
 
 
 def _element(key: _Key, text: CharacterSet) -> Element:

@@ -136,6 +136,28 @@ def test_a_called_ae_title_has_its_own_folder(folder: Path, tmp_path: Path) -> N
     assert "no folder for the called AE title CT8" in missing["refused"]["reason"]
 
 
+def test_a_database_that_cannot_be_read_is_what_the_device_is_told(tmp_path: Path) -> None:
+    file = configuration(tmp_path / "mwl.json", tmp_path / "missing")
+    found = explain("--config", file, status=1)
+    assert found["refused"]["stage"] == "query"  # who may ask is told all the same
+    assert found["status"] == "C000"
+    assert found["comment"] == "Worklist folder cannot be read; call the administrator"
+
+
+def test_what_is_odd_in_the_configuration_is_told(folder: Path, tmp_path: Path) -> None:
+    file = configuration(tmp_path / "mwl.json", folder, Worklists={"FilterIssuerAt": True})
+    done = run_mwl("explain", "--config", file)
+    assert "FilterIssuerAt" in done.stderr
+    assert "FilterIssuerAet" in done.stderr
+
+
+def test_a_query_that_the_server_does_not_take_is_told(folder: Path, tmp_path: Path) -> None:
+    query = tmp_path / "long.json"
+    query.write_text(json.dumps({"00420011": {"vr": "UT", "Value": ["A" * 200_000]}}))
+    found = explain(folder, "--query", query, status=1)
+    assert "131072 are taken" in found["refused"]["reason"]
+
+
 def test_a_folder_without_worklist_files_is_told(tmp_path: Path) -> None:
     done = run_mwl("explain", tmp_path)
     assert done.returncode == 0

@@ -70,6 +70,16 @@ def test_a_character_set_among_the_keys_is_used() -> None:
     assert identifier[0x00100010].value.rstrip() == "Müller".encode("latin-1")  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("key", ["SpecificCharacterSet=ISO_IR 100", "SpecificCharacterSet"])
+def test_the_text_of_a_query_file_keeps_its_character_set(key: str) -> None:
+    base = identifier_of(["PatientName=Müller*"])
+    with pytest.raises(InputError, match="SpecificCharacterSet"):
+        identifier_of([key], base=base)
+    again = identifier_of(["SpecificCharacterSet=ISO_IR 192", "PatientID=1"], base=base)
+    assert again[0x00100010] == base[0x00100010]
+    assert 0x00080005 in identifier_of([key], base=identifier_of(["PatientName=M*"]))
+
+
 def test_the_usual_keys_ask_and_do_not_match() -> None:
     identifier = identifier_of([], also=USUAL_KEYS)
     (item,) = identifier[SEQUENCE].value

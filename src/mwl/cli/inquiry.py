@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import typer
+
 from mwl.access import AccessPolicy, Caller
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.dataset import Elements
@@ -15,6 +17,7 @@ from mwl.item import WorklistItem
 from mwl.keys import USUAL_KEYS, identifier_of
 from mwl.site import Worklists, access_policy, take_dictionary
 from mwl.store.memory import MemoryStore
+from mwl.text import escape
 
 LOOPBACK = "127.0.0.1"
 
@@ -69,6 +72,9 @@ def _config(configuration: Sequence[Path], places: Sequence[Path]) -> Config:
     else:
         loaded = load(configuration, os.environ)
         config = loaded.config
+        for note in loaded.notes:
+            if note.kind == "warning":
+                typer.echo(f"warning: {escape(note.describe())}", err=True)
         if not places:
             require_worklist(loaded)
     take_dictionary(config)
@@ -89,10 +95,10 @@ def _host_of(access: AccessPolicy, calling: str) -> str:
 
 
 def _worklist(config: Config, places: Sequence[Path], called: str) -> Worklist | None:
-    """Give what the called AE title serves, read to the end."""
+    """Give what the called AE title serves."""
     worklist = _opened(config, places, called)
-    if worklist is None:
-        return None
+    if worklist is None or not places:
+        return worklist  # a Database that cannot be read is what the device would be told
     try:
         for _ in worklist.see_every_change():
             pass

@@ -27,7 +27,7 @@ from mwl.dataset import (
 from mwl.errors import DatasetError
 from mwl.explain.hints import LEGAL_FORMS, Case, hints_for, likeness
 from mwl.explain.words import asked_texts, label_of, shown, words_of
-from mwl.find import Outcome, Request, Worklist
+from mwl.find import IDENTIFIER_LIMIT_BYTES, Outcome, Request, Worklist
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Policy, Query
 from mwl.results import Batch, Variant
@@ -165,6 +165,8 @@ def explain(
     if worklist is None:
         return Report(caller, refused)
     encoded = encode(identifier.values(), _VARIANT.transfer_syntax)
+    if len(encoded) > IDENTIFIER_LIMIT_BYTES:
+        return Report(caller, refused or _too_long(len(encoded)))
     outcome = _result(worklist.find(Request(encoded, caller.calling_ae_title, _VARIANT)))
     query = outcome.query
     unreadable = worklist.catalog.unreadable
@@ -206,6 +208,14 @@ def _refusal(worklist: Worklist | None, access: AccessPolicy, caller: Caller) ->
     if (refusal := allow(access, caller, "find worklist")) is not None:
         return _refused("query", refusal)
     return None
+
+
+def _too_long(length: int) -> Refused:
+    return Refused(
+        "association",
+        f"the query has {length} bytes, {IDENTIFIER_LIMIT_BYTES} are taken",
+        "ask for less; a query of a scanner has a few hundred bytes",
+    )
 
 
 def _refused(stage: str, refusal: Refusal) -> Refused:
