@@ -99,6 +99,11 @@ def test_the_query_may_be_text(folder: Path, tmp_path: Path, text: str) -> None:
     assert (report["matches"], report["returned"]) == (1, ["Patient ID"])
 
 
+def test_the_query_may_come_from_standard_input(folder: Path) -> None:
+    done = run_mwl("explain", folder, "--query", "-", "--json", stdin="PatientName = DOE*\n")
+    assert json.loads(done.stdout)["matches"] == 1
+
+
 def test_the_configuration_decides_access_station_and_limit(folder: Path, tmp_path: Path) -> None:
     file = configuration(
         tmp_path / "mwl.json",

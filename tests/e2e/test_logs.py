@@ -23,7 +23,7 @@ PATIENT_DATA = [
 
 def odd_patient() -> Dataset:
     item = copy.deepcopy(FIVE_ITEMS["p1.wl"])
-    item.PatientID = "PATIENT-ID-4711"
+    item.PatientID = "PATIENT-ID-QXJK"
     item.PatientBirthDate = "19310509"
     return item
 
@@ -34,10 +34,10 @@ def queries(port: int) -> None:
         "PatientName=DOE*",
         "PatientName=ROE^RICHARD",
         "PatientName=Примеров*",
-        "PatientID=PATIENT-ID-4711",
+        "PatientID=PATIENT-ID-QXJK",
         "PatientBirthDate=19310509",
         "PatientName=POE^PAULA^NOWHERE",
-        "PatientBirthDate=PATIENT-ID-4711",
+        "PatientBirthDate=PATIENT-ID-QXJK",
         f"{STEP}.ScheduledProcedureStepStartDate=DOE^JANE",
     ):
         findscu("127.0.0.1", port, key, "PatientID")
@@ -46,14 +46,14 @@ def queries(port: int) -> None:
 @pytest.mark.parametrize("level", [[], ["--verbose"]], ids=["default", "verbose"])
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_patient_data_is_logged(tmp_path: Path, level: list[str], log_format: str) -> None:
-    broken = GARBAGE + b"DOE^JANE PATIENT-ID-4711"
+    broken = GARBAGE + b"DOE^JANE PATIENT-ID-QXJK"
     folder = fill(tmp_path / "items", FIVE_ITEMS | {"odd.wl": odd_patient(), "bad.wl": broken})
     with running_server(folder, *level, "--log-format", log_format) as server:
         queries(server.port)
         log = server.stop()
     assert len(server.log.events("query")) == 6
     assert len(server.log.events("query_refused")) == 2
-    found = [value for value in [*PATIENT_DATA, "4711", "19310509"] if value in log]
+    found = [value for value in [*PATIENT_DATA, "QXJK", "19310509"] if value in log]
     assert found == []
 
 

@@ -173,6 +173,7 @@ BREACHES: Mapping[str, Callable[[], list[Files]]] = {
         _root(RequestedProcedureDescription=" ", RequestedProcedureCodeSequence=[]),
     ],
     "MWL209": lambda: [_root(RequestedProcedureCodeSequence=[CODE, CODE])],
+    "MWL210": lambda: [_root(Modality="CT"), _root(ScheduledStationAETitle="OTHER")],
     "MWL301": lambda: [
         _one({**item(AccessionNumber=None), "0008,0050 LO": "A1"}),
         _one({**item(PatientWeight=None), "0010,1030 FD": b"\0" * 8}),

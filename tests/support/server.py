@@ -142,11 +142,11 @@ def running_server(*arguments: str | Path, host: str = "127.0.0.1") -> Iterator[
         process.stderr.close()
 
 
-def run_mwl(*arguments: str | int | Path) -> subprocess.CompletedProcess[str]:
+def run_mwl(*arguments: str | int | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command of `mwl` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "mwl", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         timeout=TIMEOUT_S,
         check=False,

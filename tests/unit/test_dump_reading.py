@@ -146,6 +146,7 @@ def test_a_value_of_several_lines_is_what_dcmdump_prints_of_text() -> None:
         ("(0009,1001) A", "not in the DICOM dictionary"),
         ("(0010,0020) LO [A", "never closed"),
         ("(0010,0020) LO [A] Jr", "more behind the closing ]"),
+        ("# Dicom-Data-Set\n# Dicom-Data-Set\n(0010,0020) LO [A]", "of a second file"),
         ("(0010,0020) LO (A", "never closed"),
         ("(0010,4000) LT [A\n(0010,0020) LO [B]", "never closed"),
         ("(0010,0020) LO [A] # see [B]", "more than one ]"),

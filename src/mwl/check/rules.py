@@ -172,6 +172,14 @@ _STRUCTURE = (
         "PS3.4 Table K.6-1",
         "Keep one item. Several procedures are several worklist items.",
     ),
+    Rule(
+        "MWL210",
+        "warning",
+        "An attribute of the step stands at the top level too.",
+        "Programs that read the outer one may see another value than the scanner does.",
+        "PS3.4 Table K.6-1",
+        "Remove the one outside of Scheduled Procedure Step Sequence (0040,0100).",
+    ),
 )
 
 _VALUES = (

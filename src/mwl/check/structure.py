@@ -86,6 +86,14 @@ def misplaced(subject: Subject) -> Iterator[Fault]:
         )
 
 
+def doubled(subject: Subject) -> Iterator[Fault]:
+    """MWL210."""
+    misplaced_alone = _misplaced(subject)
+    for tag in _OF_STEP:
+        if tag in subject.root.elements and tag not in misplaced_alone:
+            yield Fault((tag,), f"stands in {tag_text(SCHEDULED_PROCEDURE_STEP_SEQUENCE)} too")
+
+
 def undescribed_step(subject: Subject) -> Iterator[Fault]:
     """MWL207."""
     pair = (SCHEDULED_PROCEDURE_STEP_DESCRIPTION, SCHEDULED_PROTOCOL_CODE_SEQUENCE)
@@ -123,5 +131,6 @@ FINDERS: Mapping[str, Finder] = {
     "MWL207": undescribed_step,
     "MWL208": undescribed_procedure,
     "MWL209": several_procedure_codes,
+    "MWL210": doubled,
 }
 """What looks for breaches of each rule."""

@@ -1,6 +1,7 @@
 """What several commands do alike with their arguments: check them, refuse them."""
 
 import string
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -10,6 +11,9 @@ from mwl.text import escape
 
 EXIT_STATUS = 2
 """Exit status when what the user gave cannot be used."""
+
+STANDARD_INPUT = Path("-")
+"""The name that stands for standard input."""
 
 AE_TITLE_LIMIT = 16
 """Characters in an AE title: PS3.5 Table 6.2-1."""

@@ -36,8 +36,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File that holds the query: DICOM, the text of `mwl dump`, or DICOM JSON; -k "
-            "overrides its keys.",
+            help="File that holds the query: DICOM, the text of `mwl dump`, or DICOM JSON; - for "
+            "standard input. -k overrides its keys.",
             show_default=False,
         ),
     ] = None,

@@ -1,8 +1,10 @@
 """Files that hold queries, in any form that a person has one."""
 
 import re
+import sys
 from pathlib import Path
 
+from mwl.cli.arguments import STANDARD_INPUT
 from mwl.dataset import Elements, from_json, read_file
 from mwl.dump import undump
 from mwl.errors import DatasetError, InputError
@@ -18,11 +20,14 @@ _JSON = re.compile(rb"\s*[\[{]\s*[\"{]")
 def query_of(file: Path) -> Elements:
     """Read a query: a DICOM file, the text of one as `mwl dump` prints it, or DICOM JSON.
 
+    Args:
+        file: Its path; `-` for standard input.
+
     Raises:
         InputError: It is none of these.
     """
     try:
-        data = file.read_bytes()
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
         if _TEXT.match(data):
             return undump(data).elements
         return (

@@ -126,8 +126,8 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
         list[Path] | None,
         typer.Argument(
             metavar="[QUERYFILE]...",
-            help="Files that hold queries: DICOM, the text of `mwl dump`, or DICOM JSON; -k "
-            "overrides their keys.",
+            help="Files that hold queries: DICOM, the text of `mwl dump`, or DICOM JSON; - for "
+            "standard input. -k overrides their keys.",
             show_default=False,
         ),
     ] = None,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
-from mwl.cli.arguments import fail
+from mwl.cli.arguments import STANDARD_INPUT, fail
 from mwl.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     ENCODINGS,
@@ -44,8 +44,6 @@ TRANSFER_SYNTAX_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Names of transfer syntaxes on the command line."""
-
-STANDARD_INPUT = Path("-")
 
 
 def _transfer_syntax(value: str | None) -> str | None:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mwl.compose.assignments import Assignment, Document, Origin, read_path
+from mwl.dataset import likely_keyword
 from mwl.errors import InputError
-from mwl.keys import Path, likely_keyword
+from mwl.keys import Path
 
 DELIMITERS: Sequence[str] = (",", ";", "\t")
 

@@ -7,6 +7,7 @@ Source: DICOM PS3.6 section 6 (registry), PS3.5 Table 6.2-1 (value representatio
 """
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -86,6 +87,9 @@ def pad_of(vr: str) -> bytes:
     """Give the byte that makes the length of a value even: PS3.5 6.2."""
     return b" " if vr in TEXT_VRS and vr != "UI" else b"\0"
 
+
+_LIKENESS = 0.75
+"""How alike a keyword has to be to be suggested, from 0 to 1."""
 
 _CACHED_TAGS = 8192
 """Tags whose dictionary entry is kept at hand; more than the standard's modules for a worklist."""
@@ -266,6 +270,22 @@ def keywords(*, of_worklist: bool = False) -> list[str]:
         return list(_WORKLIST_TAGS)
     extended = [entry.keyword for entry in _extensions.values() if entry.keyword]
     return extended + [keyword for keyword in _registry().tags if keyword]
+
+
+def likely_keyword(word: str) -> str | None:
+    """Give the keyword that a misspelt one was probably meant to be.
+
+    Those of the worklist's tables come before the others of the dictionary, and letters are
+    compared without regard to case.
+
+    Cost: 50 ms, for it compares with five thousand.
+    """
+    for candidates in (keywords(of_worklist=True), keywords()):
+        by_lower_case = {keyword.lower(): keyword for keyword in candidates}
+        close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=_LIKENESS)
+        if close:
+            return by_lower_case[close[0]]
+    return None
 
 
 def multiplicity_of(tag: int) -> str:

@@ -13,18 +13,16 @@ Source: the manual of dump2dcm 3.6.7, and what it does.
 """
 
 import re
-from difflib import get_close_matches
 from enum import Enum
 from typing import NamedTuple
 
-from mwl.dataset import TEXT_VRS, VRS, keywords, tag_of, vr_of
+from mwl.dataset import TEXT_VRS, VRS, likely_keyword, tag_of, vr_of
 from mwl.errors import InputError
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 
-_LIKENESS = 0.75
 
 _TAG = re.compile(r"\(([^(),]*),([^(),]*)\)|([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})(?=[ \t]|$)")
 _FOUR_DIGITS = re.compile(r"[0-9A-Fa-f]{4}")
@@ -139,16 +137,10 @@ def _read_keyword(number: int, text: str) -> tuple[int, str, bool]:
     match = _KEYWORD.match(text)
     tag = tag_of(match[1]) if match else None
     if match is None or tag is None:
-        likely = _likely_keyword(match[1]) if match else None
+        likely = likely_keyword(match[1]) if match else None
         hint = f"did you mean {likely}?" if likely else "a line is (0010,0020) LO [value]"
         raise refused(number, "no tag and no keyword of DICOM at the start of the line", hint)
     return tag, text[match.end() :], bool(match[2])
-
-
-def _likely_keyword(word: str) -> str | None:
-    by_lower_case = {keyword.lower(): keyword for keyword in keywords()}
-    close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=_LIKENESS)
-    return by_lower_case[close[0]] if close else None
 
 
 def _read_vr(number: int, tag: int, place: str, text: str) -> tuple[str, str]:

@@ -64,6 +64,7 @@ _DELIMITER_GROUP = 0xFFFE
 _TRAILING_PADDING = 0xFFFCFFFC
 _ASCII = ENCODINGS["Ascii"]
 _UTF_8 = ENCODINGS["Utf8"]
+_HEADING = "# Dicom-Data-Set"
 _MULTI_LINE_VRS = re.compile(r"[ \t]*\([^)]*\)[ \t]*(LT|ST|UT)[ \t]*\[")
 _TAG_AT_START = re.compile(r"[ \t]*\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)")
 _GUARD = re.compile(rb"(?:\xef\xbb\xbf)?\s*\(charset ([A-Za-z0-9_-]{1,40}):")
@@ -499,7 +500,12 @@ def _declared(level: _Level, inherited: CharacterSet | str | None) -> CharacterS
 def _read_lines(text: str) -> Iterator[Line]:
     """Give the lines that are no comments, values of several lines put together."""
     lines = enumerate(text.split("\n"), start=1)
+    has_heading = False
     for number, first in lines:
+        if first.startswith(_HEADING):
+            if has_heading:
+                raise refused(number, "the data set of a second file, and a text is one file")
+            has_heading = True
         whole = first
         if _MULTI_LINE_VRS.match(first) and continues(first):
             for _, following in lines:
