@@ -65,8 +65,10 @@ def run(plan: Plan, chosen: Sequence[Scenario], output: Path | None) -> int:
             rows += measure_fairly(session, scenario)
             print(f"  {time.perf_counter() - began:4.0f} s  {scenario.name}", flush=True)
         if output is not None:
+            limits = rates.limits(session)
+            session.stop_servers()
             points = rates.curve(session)
-            page = report.write_page(output, rows, points, facts, plot.svg(points))
+            page = report.write_page(output, rows, points, limits, facts, plot.svg(points))
             print(f"wrote {page} after {time.perf_counter() - began:.0f} s")
     print()
     print(report.table(rows))

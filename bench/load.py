@@ -97,6 +97,11 @@ class Outcome:
     server_processor_seconds: float = 0.0
     """Processor time of the server meanwhile; the generator does not know it."""
 
+    @property
+    def processor_us(self) -> float:
+        """The server's processor time for a query, in microseconds."""
+        return self.server_processor_seconds / self.queries * 1e6
+
     @classmethod
     def read(cls, text: str) -> Self:
         """Read what the load generator printed.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.errors import BenchError
 from bench.load import Load, Outcome
-from bench.session import Session
+from bench.session import Session, median
 from bench.systems import MWL, ORTHANC, PYNETDICOM, WLMSCPFS, System
 from bench.targets import Measured
 from bench.worklists import NUMBER, SERIAL
@@ -67,13 +67,10 @@ def different(session: Session) -> list[Measured]:
     repeated, changing = [], []
     for number in range(session.plan.rounds):
         same = replace(load, first_number=0, numbers=1)
-        repeated.append(session.run(server, same).queries_per_second)
+        repeated.append(session.run(server, same))
         other = replace(load, first_number=number * each, numbers=each)
-        changing.append(session.run(server, other).queries_per_second)
-    middle = session.plan.rounds // 2
-    return [
-        _ratio(sorted(changing)[middle], sorted(repeated)[middle], "associations/s", "repeated")
-    ]
+        changing.append(session.run(server, other))
+    return [_beside(median(changing), median(repeated), "associations/s", "repeated")]
 
 
 def association(session: Session) -> list[Measured]:
@@ -83,6 +80,23 @@ def association(session: Session) -> list[Measured]:
         {"mwl": (session.server(MWL, SMALL), load), "floor": (session.floor(1), load)}
     )
     return [_beside_floor(found, "queries/s")]
+
+
+def limits(session: Session) -> dict[str, dict[str, Outcome]]:
+    """Measure what canned answers take in C and in Python beside mwl, for each kind of load."""
+    servers = {
+        "floor": session.floor(1),
+        "canned": session.canned(),
+        "mwl": session.server(MWL, SMALL),
+    }
+    loads = {
+        "an association each": session.narrow,
+        "50 on one association": replace(session.narrow, queries=50),
+    }
+    return {
+        what: session.compare({name: (server, load) for name, server in servers.items()})
+        for what, load in loads.items()
+    }
 
 
 def broad(session: Session) -> list[Measured]:
@@ -131,11 +145,9 @@ def _changing(session: Session, files: int, load: Load, rate: str, unit: str) ->
         found = session.compare({"unchanged": (server, load), "changed": (server, changing)})
     finally:
         session.restore(folder, CLIENTS)
-    return [
-        _ratio(
-            getattr(found["changed"], rate), getattr(found["unchanged"], rate), unit, "unchanged"
-        )
-    ]
+    own, other = found["changed"], found["unchanged"]
+    ratio = _ratio(getattr(own, rate), getattr(other, rate), unit, "unchanged")
+    return [_with_processor(ratio, own, other, "unchanged")]
 
 
 def _broad_load(session: Session) -> Load:
@@ -151,16 +163,18 @@ def _ratio(value: float, other: float, unit: str, name: str) -> Measured:
 
 
 def _beside_floor(found: Mapping[str, Outcome], unit: str) -> Measured:
-    """Compare rates with the floor's, and tell where the difference is: in the processor."""
-    own, floor = found["mwl"], found["floor"]
-    ratio = _ratio(own.queries_per_second, floor.queries_per_second, unit, "floor")
-    processor = f"processor {_processor_us(own):.0f} µs each; floor {_processor_us(floor):.0f}"
+    return _beside(found["mwl"], found["floor"], unit, "floor")
+
+
+def _beside(own: Outcome, other: Outcome, unit: str, name: str) -> Measured:
+    ratio = _ratio(own.queries_per_second, other.queries_per_second, unit, name)
+    return _with_processor(ratio, own, other, name)
+
+
+def _with_processor(ratio: Measured, own: Outcome, other: Outcome, name: str) -> Measured:
+    """Tell where the difference between two rates is: in the processor."""
+    processor = f"processor {own.processor_us:.0f} µs each; {name} {other.processor_us:.0f}"
     return Measured(ratio.value, f"{ratio.figure}; {processor}")
-
-
-def _processor_us(outcome: Outcome) -> float:
-    """Give the server's processor time for a query, in microseconds."""
-    return outcome.server_processor_seconds / outcome.queries * 1e6
 
 
 def curve(session: Session) -> dict[str, dict[int, float]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.load import Outcome
 from bench.targets import Measured, Target, Verdict
 
 HEAD = ("what", "figure", "value", "target", "")
@@ -66,6 +67,20 @@ def curve_table(rates: Mapping[str, Mapping[int, float]]) -> str:
     return "\n".join(lines)
 
 
+def limits_table(limits: Mapping[str, Mapping[str, Outcome]]) -> str:
+    """Give rate and processor time of each server for each kind of load as a Markdown table."""
+    names = list(next(iter(limits.values())))
+    head = f"| queries a second; processor time of one | {' | '.join(names)} |"
+    lines = [head, "|---" * (len(names) + 1) + "|"]
+    for what, found in limits.items():
+        cells = (
+            f"{outcome.queries_per_second:,.0f}; {outcome.processor_us:.0f} µs"
+            for outcome in found.values()
+        )
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
@@ -74,6 +89,7 @@ def write_page(
     folder: Path,
     rows: Sequence[Row],
     rates: Mapping[str, Mapping[int, float]],
+    limits: Mapping[str, Mapping[str, Outcome]],
     machine: Mapping[str, str],
     drawing: str,
 ) -> Path:
@@ -87,6 +103,7 @@ def write_page(
         "{machine}": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
         "{not_met}": _not_met(rows),
         "{reached}": _reached(rows),
+        "{limits}": limits_table(limits),
         "{ceiling}": _ceiling(rates),
     }
     for name, content in parts.items():

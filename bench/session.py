@@ -4,7 +4,7 @@ Rates that are compared are measured in turn, round after round, so that whateve
 does falls on all of them; the median round counts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -128,6 +128,10 @@ class Session:
         system = systems.floor(self.programs.floor, answers, self.answer)
         return self._share(f"floor, {answers} answers", system, self.work, expected=answers)
 
+    def canned(self) -> Running:
+        """Give the server in Python that answers with one data set that lies ready."""
+        return self._share("canned", systems.canned(self.answer), self.work, expected=1)
+
     def _share(self, name: str, system: System, folder: Path, *, expected: int) -> Running:
         if name not in self._shared:
             starting = systems.start(system, folder, self.private_folder())
@@ -181,8 +185,7 @@ class Session:
         for _ in range(self.plan.rounds):
             for name, (server, load) in loads.items():
                 rounds[name].append(self.run(server, load))
-        rate = attrgetter("queries_per_second")
-        return {name: sorted(each, key=rate)[len(each) // 2] for name, each in rounds.items()}
+        return {name: median(each) for name, each in rounds.items()}
 
     def publication(self, folder: Path, name: str) -> Publication:
         """Prepare a file on the narrow query's station and day, another at each publication."""
@@ -194,6 +197,11 @@ class Session:
         """Write the files again that publications have replaced."""
         for number in range(files):
             (folder / file_name(number)).write_bytes(part_10(item(number)))
+
+
+def median(rounds: Sequence[Outcome]) -> Outcome:
+    """Give the round with the median rate."""
+    return sorted(rounds, key=attrgetter("queries_per_second"))[len(rounds) // 2]
 
 
 def checked(server: Running, outcome: Outcome) -> Outcome:

@@ -220,6 +220,16 @@ PYNETDICOM = System(
 )
 
 
+def canned(data_set: Path) -> System:
+    """Give the server in Python that answers each query with the same data set."""
+
+    def command(setting: Setting) -> list[str]:
+        program = Path(__file__).with_name("canned_server.py")
+        return [sys.executable, str(program), str(data_set), str(setting.port)]
+
+    return System("canned", command, lambda: "bench/canned_server.py")
+
+
 def floor(program: Path, answers: int, data_set: Path) -> System:
     """Give the floor server that answers each query with so many copies of a data set."""
 

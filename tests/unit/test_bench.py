@@ -40,6 +40,18 @@ REACHED = Target("of the floor's rate", 0.6, "at least", reached=0.2)
 GROWTH = Target("of the p99 without it", 2, "at most")
 SECONDS = Target("cold", 10, "at most", "s", "absolute")
 NEVER = Target("missed", 0, "at most", kind="never")
+FOUND = Outcome(
+    associations=1000,
+    queries=1000,
+    answers=1000,
+    bytes=0,
+    seconds=2.0,
+    processor_seconds=0.0,
+    association_ms={},
+    query_ms={},
+    faults={},
+    server_processor_seconds=0.04,
+)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +161,15 @@ def test_the_page_has_nothing_left_to_fill_in(tmp_path: Path) -> None:
         Row("narrow query", RATIO, Measured(0.5, "5/s"), Verdict.NOT_MET),
         Row("many queries", REACHED, Measured(0.6, "6/s"), Verdict.MET),
     ]
-    page = write_page(tmp_path, rows, CURVE, {"memory": "1 GiB"}, svg(CURVE))
+    limits = {"an association each": {"floor": FOUND, "mwl": FOUND}}
+    page = write_page(tmp_path, rows, CURVE, limits, {"memory": "1 GiB"}, svg(CURVE))
     text = page.read_text(encoding="utf-8")
     assert "{" not in text
     assert "Of 2 targets, 1 are not met" in text
     assert (
         "- many queries: at least 0.6 of the floor's rate; a build is held to half of 0.2" in text
     )
+    assert "| an association each | 500; 40 µs | 500; 40 µs |" in text
     assert "- memory: 1 GiB" in text
 
 
