@@ -11,8 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mwl.compose.assignments import Assignment, Document, Origin, read_path
-from mwl.dataset import likely_keyword
+from mwl.compose.assignments import Assignment, Document, Origin, read_path, suggestion
 from mwl.errors import InputError
 from mwl.keys import Path
 
@@ -20,9 +19,6 @@ DELIMITERS: Sequence[str] = (",", ";", "\t")
 
 _HEADER_LIMIT = 65_536
 """Characters of the header that are looked at to find what separates its cells."""
-
-_KEYWORD_LIMIT = 64
-"""Characters up to which a header is compared with keywords; the longest has 60."""
 
 
 class _Record(NamedTuple):
@@ -113,10 +109,9 @@ def _column(number: int, cell: str, origin: Origin) -> Path | None:
         return read_path(cell, origin)
     except InputError:
         # Where the header is missing this is a patient's value, so it is not shown.
-        likely = likely_keyword(cell) if len(cell) <= _KEYWORD_LIMIT else None
         raise origin.refuse(
             f"the header of column {number} is no keyword, tag or path of an attribute",
-            f"did you mean {likely}?" if likely else "the first row has to be the header",
+            suggestion(cell) or "the first row has to be the header",
         ) from None
 
 
