@@ -182,6 +182,28 @@ def test_what_cannot_be_used_is_exit_status_2_and_nothing_is_written(
     assert files(tmp_path) == ["list.csv"]
 
 
+def test_a_table_without_a_row_and_an_array_without_an_object_are_told(tmp_path: Path) -> None:
+    done = new("--from-csv", table(tmp_path), "--out", tmp_path / "out", *SHARED)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "list.csv: there is a header and no row below it" in done.stderr
+    source = tmp_path / "items.json"
+    source.write_text("[]", encoding="utf-8")
+    done = new("--from-json", source, "--out", tmp_path / "out", *SHARED)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "items.json: the array has no item in it" in done.stderr
+    assert files(tmp_path) == ["items.json", "list.csv"]
+
+
+def test_a_file_and_a_folder_to_write_are_not_both_named(tmp_path: Path) -> None:
+    for number, place in enumerate((["a.wl"], ["a.WL"]), 1):
+        done = new(*place, *ENOUGH, "--out", tmp_path / "out")
+        assert done.exit_code == 2
+        assert "OUT.wl and --out are both given" in done.stderr, number
+    done = new(*ENOUGH, "JANE", "--out", tmp_path / "out")
+    assert "KEY=VALUE number 7 has no =" in done.stderr
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("row", ["DOE,P1,A1,ct", "DOE,P1,A1,CT,X"])
 def test_when_every_row_is_refused_nothing_is_made(tmp_path: Path, row: str) -> None:
     done = new("--from-csv", table(tmp_path, row, row), "--out", tmp_path / "out", *SHARED)

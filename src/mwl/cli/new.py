@@ -40,6 +40,7 @@ BAR_FROM = 200
 
 _EXISTS = "a file of its name is there already"
 _FORCE = "--force replaces it"
+_NO_ROW = "there is a header and no row below it"
 _OTHER_ENCODING = "name the encoding with --charset; windows-1252 is that of many spreadsheets"
 
 
@@ -110,7 +111,11 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - the help needs the character itself
     try:
         words = list(arguments or [])
-        target = _take_target(words, name) if out is None else None
+        if out is None:
+            target = _take_target(words, name)
+        else:
+            target = None
+            _refuse_target(words)
         recipe = Recipe(
             now=datetime.now().astimezone(),
             new_number=lambda: uuid.uuid4().int,
@@ -140,6 +145,15 @@ def _take_target(words: list[str], name: str | None) -> Path:
     return Path(words.pop(0))
 
 
+def _refuse_target(words: list[str]) -> None:
+    """Refuse a file to write beside a folder to write into."""
+    if words and "=" not in words[0] and words[0].lower().endswith(SUFFIX):
+        raise InputError(
+            "OUT.wl and --out are both given",
+            hint="name a file to write, or a folder; --name gives files of a folder their names",
+        )
+
+
 def _documents(
     from_csv: Path | None, from_json: Path | None, charset: str | None, *, is_batch: bool
 ) -> list[Document | InputError]:
@@ -158,6 +172,9 @@ def _documents(
             file=str(from_csv or from_json),
             hint="name the folder for them with --out",
         )
+    if not found:
+        empty = "the array has no item in it" if from_csv is None else _NO_ROW
+        raise InputError(empty, file=str(from_csv or from_json))
     return found
 
 
