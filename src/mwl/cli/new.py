@@ -66,7 +66,8 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.Option(help="JSON object by keyword: what every item has, with placeholders."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into; it is made if it is missing.")
+        Path | None,
+        typer.Option(help="Folder to write into; it is made if it is missing.", readable=False),
     ] = None,
     name: Annotated[
         str | None,
