@@ -96,7 +96,7 @@ def _last_of(assignments: Iterable[Assignment]) -> Assignment | None:
     """Give the last that names a character set."""
     last = None
     for assignment in assignments:
-        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or not assignment.value:
+        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or not assignment.value.strip():
             continue
         if len(assignment.path) > 1:
             raise assignment.refuse("one character set holds for the whole item")
