@@ -136,10 +136,11 @@ def parse_path(text: str) -> Path:
     while rest:
         tag, rest = _take_tag(text, rest)
         item = _ITEM.match(rest)
+        if rest.startswith(("[", ".")) and vr_of(tag) not in _HAS_ITEMS:
+            name = describe_path((PathStep(tag),))
+            raise _unreadable(text, f"{name} is no sequence and has no items")
         if item is not None:
             rest = rest[item.end() :]
-            if vr_of(tag) not in _HAS_ITEMS:
-                raise _unreadable(text, f"{keyword_of(tag)} is no sequence and has no items")
         path.append(PathStep(tag, None if item is None else int(item[1])))
         if rest and item is None:
             raise _unreadable(text, f"expected [0] before {rest!r}")

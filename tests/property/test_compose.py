@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwl.attributes import ATTRIBUTES
-from mwl.compose import Document, FileNames, read_documents, read_table
+from mwl.compose import Document, FileNames, read_documents, read_table, read_template
 from mwl.compose.values import RULES
 from mwl.dataset import (
     ENCODINGS,
@@ -24,7 +25,7 @@ from mwl.dataset import (
 from mwl.errors import InputError
 from mwl.keys import describe_path
 from mwl.text_files import decode_text
-from support.new_items import ENOUGH, SEQUENCE, made, recipe
+from support.new_items import ENOUGH, SEQUENCE, made, recipe, value_of
 
 TEXT_ROWS = [
     row
@@ -214,6 +215,75 @@ def test_names_are_safe_and_differ(accessions: list[str]) -> None:
         assert not name.startswith(".")
         assert name.isascii()
         assert "/" not in name
+
+
+AT_THE_TOP = ("PatientName", "PatientID", "PatientComments")
+IN_THE_STEP = ("Modality", "ScheduledStationAETitle", "ScheduledStationName")
+STEP = "ScheduledProcedureStepSequence"
+Said = dict[str, str]
+said = st.dictionaries(
+    st.sampled_from([*AT_THE_TOP, *IN_THE_STEP]), st.sampled_from(["A", "B", "C"])
+)
+
+
+def parts_of(item: Said) -> tuple[Said, Said]:
+    """Give what stands at the top, and what in the step."""
+    top = {key: value for key, value in item.items() if key in AT_THE_TOP}
+    return top, {key: value for key, value in item.items() if key in IN_THE_STEP}
+
+
+def by_keyword(item: Said) -> object:
+    return item
+
+
+def with_paths(item: Said) -> object:
+    top, step = parts_of(item)
+    return top | {f"{STEP}[0].{key}": value for key, value in step.items()}
+
+
+def with_the_step_listed(item: Said) -> object:
+    top, step = parts_of(item)
+    return top | {STEP: [step]}
+
+
+def in_the_model(item: Said) -> object:
+    def model(part: Said) -> dict[str, object]:
+        rows = [(tag_of(key) or 0, value) for key, value in part.items()]
+        return {f"{tag:08X}": {"vr": vr_of(tag), "Value": [value]} for tag, value in rows}
+
+    top, step = parts_of(item)
+    return model(top) | {f"{SEQUENCE:08X}": {"vr": "SQ", "Value": [model(step)]}}
+
+
+FORMS = [by_keyword, with_paths, with_the_step_listed]
+
+
+@given(said, said, said, st.sampled_from(FORMS), st.sampled_from([*FORMS, in_the_model]))
+def test_arguments_override_the_file_and_the_file_the_template_in_every_form(
+    template: Said,
+    own: Said,
+    arguments: Said,
+    form_of_template: Callable[[Said], object],
+    form: Callable[[Said], object],
+) -> None:
+    (document,), _ = read_documents(json.dumps(form(own)), "a.json")
+    assert isinstance(document, Document)
+    item = recipe(
+        "PatientSex=F",
+        *(f"{key}={value}" for key, value in arguments.items()),
+        template=read_template(json.dumps(form_of_template(template)), "t.json"),
+        may_be_incomplete=True,
+    )
+    try:
+        made_item = item.make(document, 1)
+    except InputError as error:
+        assert "nothing is in it" in str(error)  # noqa: PT017 - a step may be listed and empty
+        assert not any(parts_of(one)[1] for one in (template, own, arguments))
+        return
+    for key, value in (template | own | arguments).items():
+        assert value_of(made_item, key, step=0 if key in IN_THE_STEP else None) == value
+    for key in {*AT_THE_TOP, *IN_THE_STEP} - {*template, *own, *arguments}:
+        assert not value_of(made_item, key, step=0 if key in IN_THE_STEP else None)
 
 
 def test_the_strategies_reach_every_kind_of_value() -> None:

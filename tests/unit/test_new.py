@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import stat
 import uuid
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,28 @@ def test_what_cannot_be_used_is_exit_status_2_and_nothing_is_written(
     assert files(tmp_path) == ["list.csv"]
 
 
+def test_a_table_without_a_row_and_an_array_without_an_object_are_told(tmp_path: Path) -> None:
+    done = new("--from-csv", table(tmp_path), "--out", tmp_path / "out", *SHARED)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "list.csv: there is a header and no row below it" in done.stderr
+    source = tmp_path / "items.json"
+    source.write_text("[]", encoding="utf-8")
+    done = new("--from-json", source, "--out", tmp_path / "out", *SHARED)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "items.json: the array has no item in it" in done.stderr
+    assert files(tmp_path) == ["items.json", "list.csv"]
+
+
+def test_a_file_and_a_folder_to_write_are_not_both_named(tmp_path: Path) -> None:
+    for number, place in enumerate((["a.wl"], ["a.WL"]), 1):
+        done = new(*place, *ENOUGH, "--out", tmp_path / "out")
+        assert done.exit_code == 2
+        assert "OUT.wl and --out are both given" in done.stderr, number
+    done = new(*ENOUGH, "JANE", "--out", tmp_path / "out")
+    assert "KEY=VALUE number 7 has no =" in done.stderr
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("row", ["DOE,P1,A1,ct", "DOE,P1,A1,CT,X"])
 def test_when_every_row_is_refused_nothing_is_made(tmp_path: Path, row: str) -> None:
     done = new("--from-csv", table(tmp_path, row, row), "--out", tmp_path / "out", *SHARED)
@@ -206,6 +230,73 @@ def test_a_disk_that_is_full_is_told_with_what_was_written(
     assert done.exit_code == 2
     assert "out: cannot be written: No space left on device (2 files are written)" in done.stderr
     assert files(tmp_path / "out") == ["A0.wl", "A1.wl"]
+
+
+ENDS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def raise_while_writing(patch: pytest.MonkeyPatch, number: signal.Signals, file: int) -> None:
+    """Send this process a signal while the content of a file is brought to the disk."""
+    fsync, contents = os.fsync, count(1)
+
+    def send(handle: int) -> None:
+        if not stat.S_ISDIR(os.fstat(handle).st_mode) and next(contents) == file:
+            signal.raise_signal(number)
+        fsync(handle)
+
+    patch.setattr(os, "fsync", send)
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["told", "quiet"])
+@pytest.mark.parametrize("number", ENDS)
+def test_a_batch_that_is_ended_brings_its_file_to_an_end_and_tells_how_many_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, quiet: list[str]
+) -> None:
+    before = signal.getsignal(number)
+    rows = ["X,P0,A0,ct", *(f"DOE,P{row},A{row},CT" for row in range(1, 6))]
+    raise_while_writing(monkeypatch, number, file=2)
+    out = tmp_path / "out"
+    done = new("--from-csv", table(tmp_path, *rows), "--out", out, *SHARED, *quiet)
+    assert done.exit_code == ENDS[number]
+    assert files(out) == ["A1.wl", "A2.wl"]
+    ended = f"ended by {number.name}: 2 files are written, 1 refused, 3 not reached"
+    assert done.stderr.endswith(f"out: {ended}\n")
+    assert signal.getsignal(number) is before
+
+
+def test_a_file_of_which_the_command_is_ended_is_written_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raise_while_writing(monkeypatch, signal.SIGTERM, file=1)
+    done = new(tmp_path / "a.wl", *ENOUGH)
+    assert done.exit_code == 143
+    assert "a.wl: ended by SIGTERM: 1 file is written\n" in done.stderr
+    assert files(tmp_path) == ["a.wl"]
+
+
+def test_a_signal_that_is_ignored_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        raise_while_writing(monkeypatch, signal.SIGHUP, file=1)
+        rows = [f"DOE,P{row},A{row},CT" for row in range(3)]
+        done = new("--from-csv", table(tmp_path, *rows), "--out", tmp_path / "out", *SHARED)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert done.exit_code == 0
+    assert len(files(tmp_path / "out")) == 3
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(_: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "fsync", send)
+    done = new(tmp_path / "a.wl", *ENOUGH)
+    assert done.exit_code not in {0, 1, 2}
+    assert files(tmp_path) == []
 
 
 def test_bad_bytes_are_told_with_their_line(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """`mwl new`: make worklist files from keys, JSON or CSV."""
 
+import signal
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -35,11 +38,19 @@ INPUT_LIMIT_BYTES = 64 * 1024 * 1024
 SOME_REFUSED = 1
 """Exit status when a batch has items that were not written."""
 
+ENDED = 128
+"""Exit status when a signal ended the command, to which its number is added, as shells have it."""
+
+_Handler = Callable[[int, FrameType | None], object] | int
+
+_ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
 BAR_FROM = 200
 """Items from which on a bar shows how far they are: they take a quarter of a second or more."""
 
 _EXISTS = "a file of its name is there already"
 _FORCE = "--force replaces it"
+_NO_ROW = "there is a header and no row below it"
 _OTHER_ENCODING = "name the encoding with --charset; windows-1252 is that of many spreadsheets"
 
 
@@ -65,7 +76,8 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.Option(help="JSON object by keyword: what every item has, with placeholders."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into; it is made if it is missing.")
+        Path | None,
+        typer.Option(help="Folder to write into; it is made if it is missing.", readable=False),
     ] = None,
     name: Annotated[
         str | None,
@@ -99,7 +111,7 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
     {today+1}, {now}, {uid} and {counter} for what they say.
 
     Exit status: 0 all is written, 1 some rows were refused and the others are written, 2 nothing
-    is written.
+    is written, 129, 130 or 143 a signal ended it between two files.
 
     \b
     mwl new jane.wl PatientName=DOE^JANE PatientID=4711 Modality=CT \\
@@ -110,7 +122,11 @@ def new(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - the help needs the character itself
     try:
         words = list(arguments or [])
-        target = _take_target(words, name) if out is None else None
+        if out is None:
+            target = _take_target(words, name)
+        else:
+            target = None
+            _refuse_target(words)
         recipe = Recipe(
             now=datetime.now().astimezone(),
             new_number=lambda: uuid.uuid4().int,
@@ -140,6 +156,15 @@ def _take_target(words: list[str], name: str | None) -> Path:
     return Path(words.pop(0))
 
 
+def _refuse_target(words: list[str]) -> None:
+    """Refuse a file to write beside a folder to write into."""
+    if words and "=" not in words[0] and words[0].lower().endswith(SUFFIX):
+        raise InputError(
+            "OUT.wl and --out are both given",
+            hint="name a file to write, or a folder; --name gives files of a folder their names",
+        )
+
+
 def _documents(
     from_csv: Path | None, from_json: Path | None, charset: str | None, *, is_batch: bool
 ) -> list[Document | InputError]:
@@ -158,6 +183,9 @@ def _documents(
             file=str(from_csv or from_json),
             hint="name the folder for them with --out",
         )
+    if not found:
+        empty = "the array has no item in it" if from_csv is None else _NO_ROW
+        raise InputError(empty, file=str(from_csv or from_json))
     return found
 
 
@@ -195,16 +223,18 @@ class _Writer:
         if isinstance(document, InputError):
             raise document
         item = self.recipe.make(document, counter)
-        try:
-            place(path, item.encode(), replace=self.force)
-        except FileExistsError:
-            raise InputError(_EXISTS, file=str(path), hint=_FORCE) from None
-        except OSError as error:
-            raise _unwritable(path, error) from None
+        with _taking_note_of_signals() as received:
+            try:
+                place(path, item.encode(), replace=self.force)
+            except FileExistsError:
+                raise InputError(_EXISTS, file=str(path), hint=_FORCE) from None
+            except OSError as error:
+                raise _unwritable(path, error) from None
         self._count(item)
         if not path.name.lower().endswith(SUFFIX):
             self._note(f"the server reads *{SUFFIX} files only")
         self._tell(str(path))
+        self._end(received, str(path), 1)
 
     def write_all(
         self,
@@ -214,16 +244,20 @@ class _Writer:
         first: int,
     ) -> None:
         """Write a file for each document that can be used; exit status 1 or 2 if some cannot."""
-        try:
-            with placing() as place_one:
-                for counter, document in enumerate(self._shown(documents), first):
-                    try:
-                        self._write(document, folder, names, counter, place_one)
-                    except InputError as error:
-                        self._refuse(error)
-        except OSError as error:
-            raise _unwritable(folder, error, f"{_files(self.written)} are written") from None
+        with _taking_note_of_signals() as received:
+            try:
+                with placing() as place_one:
+                    for counter, document in enumerate(self._shown(documents), first):
+                        if received:
+                            break
+                        try:
+                            self._write(document, folder, names, counter, place_one)
+                        except InputError as error:
+                            self._refuse(error)
+            except OSError as error:
+                raise _unwritable(folder, error, _are_written(self.written)) from None
         self._tell(str(folder))
+        self._end(received, str(folder), len(documents))
         if self.refused:
             raise typer.Exit(SOME_REFUSED if self.written else EXIT_STATUS)
 
@@ -272,6 +306,17 @@ class _Writer:
             self._note(f"filled: {_listed(self.filled, self.written)}" if self.filled else "")
         self._note(f"lacks: {_listed(self.lacks, self.written)}" if self.lacks else "")
 
+    def _end(self, received: Sequence[signal.Signals], place: str, items: int) -> None:
+        """End as the first of some signals asks for, if there was one."""
+        if not received:
+            return
+        left = items - self.written - self.refused
+        refused = f", {self.refused} refused" if self.refused else ""
+        not_reached = f", {left} not reached" if left else ""
+        name, written = received[0].name, _are_written(self.written)
+        self._note(f"error: {escape(place)}: ended by {name}: {written}{refused}{not_reached}")
+        raise typer.Exit(ENDED + received[0])
+
     def _note(self, text: str) -> None:
         if text:
             typer.echo(text, err=True)
@@ -285,9 +330,41 @@ def _listed(counts: Counter[str], of: int) -> str:
     )
 
 
+def _are_written(count: int) -> str:
+    return f"{_files(count)} {'is' if count == 1 else 'are'} written"
+
+
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
 def _unwritable(path: Path, error: OSError, hint: str | None = None) -> InputError:
     return InputError(f"cannot be written: {error.strerror or error}", file=str(path), hint=hint)
+
+
+@contextmanager
+def _taking_note_of_signals() -> Iterator[Sequence[signal.Signals]]:
+    """Let a signal that ends the command wait until the file that is being written is complete.
+
+    Those that the caller ignores are ignored, as under nohup. A second one ends at once.
+
+    Yields:
+        The signals that came.
+    """
+    received: list[signal.Signals] = []
+    # None is a handler that is not Python's, and could not be set again.
+    before = {one: handler for one in _ENDS if (handler := signal.getsignal(one)) is not None}
+
+    def take_note(number: int, _: object) -> None:
+        received.append(signal.Signals(number))
+        set_handlers(before)
+
+    def set_handlers(handlers: Mapping[signal.Signals, _Handler]) -> None:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+
+    set_handlers({one: take_note for one in before if before[one] is not signal.SIG_IGN})
+    try:
+        yield received
+    finally:
+        set_handlers(before)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mwl.dataset import Elements
+from mwl.dataset import Elements, likely_keyword
 from mwl.errors import InputError
 from mwl.keys import Path, describe_path, parse_path
 
@@ -12,6 +12,11 @@ FIRST_DATA_SET_GROUP = 0x0008
 """Lower groups are those of commands, file headers and directories: PS3.5 7.1, PS3.10 7.1."""
 
 _DELIMITER_GROUP = 0xFFFE
+
+_KEYWORD_LIMIT = 64
+"""Characters up to which a key is compared with keywords; the longest has 60."""
+
+_KEYS = "write PatientName, 0010,0010 or ScheduledProcedureStepSequence[0].Modality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +60,31 @@ class Assignment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What one source says about one item.
+    """What one source says about one item, over what its template and under what arguments say.
 
     Args:
         origin: Where it begins.
         assignments: Attributes that were written by keyword, tag or path.
-        elements: Attributes that came complete with VR, which the assignments override.
+        elements: Attributes that came complete with VR; nobody writes both.
+        steps: Number of scheduled procedure steps that it lists; None when it lists none, but may
+            name some by their path.
+        character_set: What it calls the character set of `elements`, as it is written there.
     """
 
     origin: Origin
     assignments: Sequence[Assignment] = ()
     elements: Elements = field(default_factory=dict)
+    steps: int | None = None
+    character_set: str = ""
 
 
 def read_path(text: str, origin: Origin) -> Path:
     """Read the keyword, tag or path of an attribute that can be in a worklist item.
+
+    Args:
+        text: What was written.
+        origin: Where it is written. What stands in a file is not shown, for where a file is not
+            what it should be it may be a patient's.
 
     Raises:
         InputError: It cannot be read, or is no attribute of a data set.
@@ -77,10 +92,20 @@ def read_path(text: str, origin: Origin) -> Path:
     try:
         path = parse_path(text)
     except InputError as error:
-        raise origin.refuse(error.message, error.hint) from None
+        if origin.file is None:
+            raise origin.refuse(error.message, error.hint) from None
+        raise origin.refuse(
+            "this key is no keyword, tag or path of an attribute", suggestion(text) or _KEYS
+        ) from None
     if not all(is_attribute(tag) for tag, _ in path):
         raise origin.refuse(f"key {text!r}: it is no attribute of a data set")
     return path
+
+
+def suggestion(text: str) -> str | None:
+    """Ask whether the keyword was meant that a key resembles; nothing when it resembles none."""
+    likely = likely_keyword(text) if len(text) <= _KEYWORD_LIMIT else None
+    return f"did you mean {likely}?" if likely else None
 
 
 def is_attribute(tag: int) -> bool:

@@ -10,14 +10,20 @@ Source: RFC 8259 (JSON), DICOM PS3.18 section F.2 (DICOM JSON Model).
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from mwl.attributes import SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from mwl.compose.assignments import Assignment, Document, Origin, read_path, refuse_repeated
-from mwl.dataset import from_json, vr_of
+from mwl.compose.character_sets import declared
+from mwl.compose.layout import items_of
+from mwl.dataset import SINGLE_VALUE_TEXT_VRS, from_json, vr_of
 from mwl.errors import InputError
 from mwl.keys import Path, PathStep
 from mwl.text_files import Node, read_json
 
 _TAG_OF_MODEL = re.compile(r"[0-9A-Fa-f]{8}")
+_CHARACTER_SET_OF_MODEL = "00080005"
+_STEPS = (PathStep(SCHEDULED_PROCEDURE_STEP_SEQUENCE),)
 
 
 def read_documents(text: str, file: str) -> tuple[list[Document | InputError], bool]:
@@ -68,15 +74,48 @@ def _document(node: Node, file: str) -> Document:
             "expected an object that describes an item", 'write {"PatientName": ...}'
         )
     if node.value and all(map(_TAG_OF_MODEL.fullmatch, node.value)):
-        try:
-            return Document(origin, (), from_json(node.plain()))
-        except InputError as error:
-            error.file = file
-            error.line = error.line or node.line
-            raise
+        return _document_of_model(node.plain(), origin)
     assignments = list(_assignments(node, (), file))
     refuse_repeated(assignments)
-    return Document(origin, assignments)
+    return Document(origin, assignments, steps=_listed_steps(node, file))
+
+
+def _document_of_model(model: dict[str, Any], origin: Origin) -> Document:
+    said = _take_character_set(model, origin)
+    try:
+        elements = from_json(model)
+    except InputError as error:
+        error.file = origin.file
+        error.line = error.line or origin.line
+        raise
+    steps = None
+    if SCHEDULED_PROCEDURE_STEP_SEQUENCE in elements:
+        steps = len(items_of(elements, SCHEDULED_PROCEDURE_STEP_SEQUENCE))
+    return Document(origin, (), elements, steps, said)
+
+
+def _take_character_set(model: dict[str, Any], origin: Origin) -> str:
+    """Give what a model calls its character set, and leave the defined terms there."""
+    attribute = model.get(_CHARACTER_SET_OF_MODEL)
+    if not isinstance(attribute, dict):
+        return ""  # what is wrong with it is told where all of the model is read
+    names = attribute.get("Value")
+    if not isinstance(names, list) or not all(isinstance(one, str | None) for one in names):
+        return ""
+    said = "\\".join(one or "" for one in names)
+    if said.strip(" "):
+        terms = declared(said, origin).value.split("\\")
+        attribute["Value"] = [one or None for one in terms]
+    return said.strip(" ")
+
+
+def _listed_steps(node: Node, file: str) -> int | None:
+    """Give the number of steps that an object lists; None when it does not list them."""
+    for key, value in node.value.items():
+        listed = isinstance(value.value, list)
+        if listed and read_path(key, Origin(file, value.line)) == _STEPS:
+            return len(value.value)
+    return None
 
 
 def _assignments(node: Node, parent: Path, file: str) -> Iterator[Assignment]:
@@ -86,7 +125,11 @@ def _assignments(node: Node, parent: Path, file: str) -> Iterator[Assignment]:
 
 
 def _assignments_of(path: Path, node: Node, file: str) -> Iterator[Assignment]:
-    """Give the assignments of one key: one for a value, several for the items of a sequence."""
+    """Give the assignments of one key: one for a value, several for the items of a sequence.
+
+    The items of a sequence come behind one that empties it, for a list is all that is in it. Steps
+    are not emptied: of those, `mwl.compose.layout.within` takes what they have in the template.
+    """
     assignment = Assignment(path, "", Origin(file, node.line))
     if not isinstance(node.value, list):
         yield assignment._replace(value=_text(node, assignment))
@@ -94,12 +137,16 @@ def _assignments_of(path: Path, node: Node, file: str) -> Iterator[Assignment]:
         tag = path[-1].tag
         if path[-1].item is not None or vr_of(tag) not in {"SQ", "UN"}:
             raise assignment.refuse("it is no sequence and has no items")
+        if path != _STEPS:
+            yield assignment
         for number, item in enumerate(node.value):
             item_path = (*path[:-1], PathStep(tag, number))
             yield Assignment(item_path, "", Origin(file, item.line))
             yield from _assignments(item, item_path, file)
     else:
         parts = [_text(one, assignment) for one in node.value]
+        if len(parts) > 1 and (vr := vr_of(path[-1].tag)) in SINGLE_VALUE_TEXT_VRS:
+            raise assignment.refuse(f"{vr} has one value")
         if len(parts) > 1 and any("\\" in part for part in parts):
             raise assignment.refuse("a value of several has a backslash in it")
         yield assignment._replace(value="\\".join(parts))

@@ -79,14 +79,17 @@ def _term_of_utf_8(item: _Item) -> bytes:
     return b"ISO_IR 192" if item.text == ENCODINGS["Utf8"] else b""
 
 
+FILL_OF_CHARACTER_SET = Fill(
+    SPECIFIC_CHARACTER_SET,
+    False,
+    _term_of_utf_8,
+    "`ISO_IR 192` (UTF-8), when some text is not ASCII; the empty first value that a set of two "
+    "bytes needs before it",
+    "type 1C: says how the text is written",
+)
+
 FILLS: tuple[Fill, ...] = (
-    Fill(
-        SPECIFIC_CHARACTER_SET,
-        False,
-        _term_of_utf_8,
-        "`ISO_IR 192` (UTF-8), when some text is not ASCII",
-        "type 1C: says how the text is written",
-    ),
+    FILL_OF_CHARACTER_SET,
     Fill(
         STUDY_INSTANCE_UID,
         False,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 from mwl.attributes import SCHEDULED_PROCEDURE_STEP_SEQUENCE
 from mwl.compose.assignments import Origin, read_path
@@ -23,6 +24,9 @@ NAME_LIMIT = 200
 
 SUFFIX = ".wl"
 """What the server asks for in a name, in lower or upper case."""
+
+_HASH_DIGITS = 8
+"""Hexadecimal digits of the hash of a value of which not every character is in the name."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _OPTION = Origin(option="--name")
@@ -47,7 +51,7 @@ class FileNames:
             _check_template(one)
 
     def name(self, item: NewItem, origin: Origin) -> str:
-        """Give an item its name; characters of its values that are not safe become `_`.
+        """Give an item its name; characters of its values that are not safe become `_` and a hash.
 
         Args:
             item: The item.
@@ -72,7 +76,7 @@ class FileNames:
         absent: list[str] = []
 
         def value(key: str) -> str:
-            found = _UNSAFE.sub("_", _value_at(item, read_path(key, _OPTION))).lstrip(".")
+            found = _safe(_value_at(item, read_path(key, _OPTION)))
             if not found:
                 absent.append(key)
             return found
@@ -83,6 +87,17 @@ class FileNames:
             if not absent:
                 return name
         raise origin.refuse(f"its file name needs {absent[0]}, which is empty")
+
+
+def _safe(value: str) -> str:
+    """Give a part of a name that no other value has; nothing for one without a safe character.
+
+    Where something has to be replaced, digits of a hash keep apart what would look alike.
+    """
+    found = _UNSAFE.sub("_", value).lstrip(".")
+    if not found or found == value:
+        return found
+    return f"{found}-{sha256(value.encode()).hexdigest()[:_HASH_DIGITS]}"
 
 
 def _check_template(template: str) -> None:

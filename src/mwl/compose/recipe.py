@@ -10,19 +10,18 @@ from mwl.attributes import (
     SPECIFIC_CHARACTER_SET,
 )
 from mwl.compose.assignments import Assignment, Document, Origin, is_attribute
-from mwl.compose.filling import Fill, fill, missing
-from mwl.compose.layout import count_steps, items_of, laid_out
+from mwl.compose.character_sets import ASCII, UTF_8, Declared, choose, declared, of_elements
+from mwl.compose.filling import FILL_OF_CHARACTER_SET, Fill, fill, missing
+from mwl.compose.layout import count_steps, items_of, laid_out, within
 from mwl.compose.placeholders import EXAMPLE, Context, expand
 from mwl.compose.values import encoded, fault, in_dicom_form
 from mwl.dataset import (
-    ENCODINGS,
     EXPLICIT_VR_LITTLE_ENDIAN,
     NESTING_LIMIT,
     TEXT_VRS,
     CharacterSet,
     Element,
     Elements,
-    character_set,
     encode_file,
     name_of,
     values,
@@ -31,10 +30,10 @@ from mwl.dataset import (
 from mwl.errors import DatasetError
 from mwl.keys import PathStep, describe_path, put
 
-_ASCII = ENCODINGS["Ascii"]
-_UTF_8 = ENCODINGS["Utf8"]
-
 _MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
+
+_CHOICES = ({"US", "SS"}, {"OB", "OW"})
+"""VRs between which the dictionary leaves a choice, of which it is asked for one: PS3.6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Recipe:
     Args:
         now: When the run was started, in local time.
         new_number: Gives 128 random bits.
-        template: Assignments that an item's own override; placeholders are replaced.
-        arguments: Assignments that override those of an item; placeholders are replaced.
+        template: What an item's own assignments and elements override; placeholders are replaced.
+        arguments: What overrides those of an item; placeholders are replaced.
         may_be_incomplete: Whether an item may lack what its author alone can know.
 
     Raises:
@@ -85,7 +84,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for assignment in _expanded((*self.template, *self.arguments), EXAMPLE):
-            _element(assignment, _UTF_8)
+            if assignment.path[-1].tag == SPECIFIC_CHARACTER_SET and assignment.value:
+                declared(assignment.value, assignment.origin)
+            else:
+                _element(assignment, UTF_8)
 
     def make(self, document: Document, counter: int) -> NewItem:
         """Make an item.
@@ -100,15 +102,14 @@ class Recipe:
         Cost: a third of a millisecond for ten attributes, and a fifth of that for its file.
         """
         context = Context(self.now, counter, self.new_number)
-        layers = (
-            list(_expanded(self.template, context)),
-            document.assignments,
-            list(_expanded(self.arguments, context)),
-        )
+        template = within(list(_expanded(self.template, context)), document)
+        arguments = list(_expanded(self.arguments, context))
         origin = document.origin
-        said, text = _data_set(layers, document)
+        said, (_, text, is_extended) = _data_set(template, document, arguments)
         _refuse_empty_items(said, origin)
         elements, filled = fill(said, text, context)
+        if is_extended:
+            filled = (FILL_OF_CHARACTER_SET, *filled)
         _refuse_equal_steps(elements, origin)
         lacks = tuple(missing(elements))
         if lacks and not self.may_be_incomplete:
@@ -125,47 +126,43 @@ def _expanded(assignments: Sequence[Assignment], context: Context) -> Iterator[A
 
 
 def _data_set(
-    layers: Sequence[Sequence[Assignment]], document: Document
-) -> tuple[Elements, CharacterSet]:
+    template: Sequence[Assignment], document: Document, arguments: Sequence[Assignment]
+) -> tuple[Elements, Declared]:
     """Give the data set as it was said, and the character set of its text."""
-    steps = count_steps(layers, document.elements)
-    assignments = list(laid_out(layers, steps))
-    text = _character_set(assignments, document)
-    _check_elements(document.elements, _of_document(document, _ASCII), document.origin)
-    elements = dict(document.elements)
+    layers = (template, document.assignments, arguments)
+    steps = count_steps(layers, document)
+    below, own, above = (list(laid_out(layer, steps)) for layer in layers)
+    declared_set = choose(below, (*own, *above), document)
+    text = declared_set.text
+    _check_elements(document.elements, of_elements(document, ASCII), document.origin)
+    elements: Elements = {}
+    _put_all(elements, below, text)
+    _lay_over(elements, document.elements)
+    _put_all(elements, (*own, *above), text)
+    if declared_set.value:
+        term = declared_set.value.encode("ascii")
+        elements[SPECIFIC_CHARACTER_SET] = Element(SPECIFIC_CHARACTER_SET, "CS", term)
+    return elements, declared_set
+
+
+def _put_all(elements: Elements, assignments: Iterable[Assignment], text: CharacterSet) -> None:
     for assignment in assignments:
-        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or assignment.value:
+        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET:
             put(elements, assignment.path, _element(assignment, text))
-    return elements, text
 
 
-def _of_document(document: Document, default: CharacterSet) -> CharacterSet:
-    """Give the character set that complete elements declare."""
-    try:
-        return character_set(document.elements, default)
-    except DatasetError as error:
-        raise document.origin.refuse(str(error)) from None
-
-
-def _character_set(assignments: Iterable[Assignment], document: Document) -> CharacterSet:
-    """Choose how text is written: as somebody says, else UTF-8 where ASCII is too small."""
-    declared = None
-    for assignment in assignments:
-        if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or not assignment.value:
-            continue
-        if len(assignment.path) > 1:
-            raise assignment.refuse("one character set holds for the whole item")
-        declared = assignment
-    if declared is None:
-        is_ascii = all(assignment.value.isascii() for assignment in assignments)
-        return _of_document(document, _ASCII if is_ascii else _UTF_8)
-    try:
-        chosen = CharacterSet.of(tuple(declared.value.split("\\")))
-    except DatasetError as error:
-        raise declared.refuse(error.message) from None
-    if _of_document(document, chosen) not in {_ASCII, chosen}:
-        raise declared.refuse("the text of the item is in another character set already")
-    return chosen
+def _lay_over(elements: Elements, others: Elements) -> None:
+    """Put complete elements over what is there; those of the steps into each step."""
+    for element in others.values():
+        is_steps = element.tag == SCHEDULED_PROCEDURE_STEP_SEQUENCE
+        steps = items_of(others, element.tag) if is_steps else ()
+        if not steps:
+            elements[element.tag] = element
+        for number, step in enumerate(steps):
+            place = PathStep(SCHEDULED_PROCEDURE_STEP_SEQUENCE, number)
+            put(elements, (place,), element)
+            for one in step.values():
+                put(elements, (place, PathStep(one.tag)), one)
 
 
 def _element(assignment: Assignment, text: CharacterSet) -> Element:
@@ -205,7 +202,7 @@ def _fault_of(element: Element, text: CharacterSet) -> str | None:
     if not is_attribute(tag):
         return "it is no attribute of a data set"
     usual = vr_of(tag)
-    if "SQ" in {vr, usual} and usual not in {vr, "UN"}:
+    if usual not in {vr, "UN"} and {vr, usual} not in _CHOICES:
         return f"it has VR {usual} and not {vr}"
     if vr not in TEXT_VRS:
         return None

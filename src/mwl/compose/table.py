@@ -8,11 +8,11 @@ Source: RFC 4180 (CSV), as spreadsheets write it.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mwl.compose.assignments import Assignment, Document, Origin, read_path
-from mwl.dataset import likely_keyword
+from mwl.compose.assignments import Assignment, Document, Origin, read_path, suggestion
 from mwl.errors import InputError
 from mwl.keys import Path
 
@@ -21,8 +21,11 @@ DELIMITERS: Sequence[str] = (",", ";", "\t")
 _HEADER_LIMIT = 65_536
 """Characters of the header that are looked at to find what separates its cells."""
 
-_KEYWORD_LIMIT = 64
-"""Characters up to which a header is compared with keywords; the longest has 60."""
+
+_QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
+_UNQUOTED = {one: re.compile(rf"[^{one}\r\n]*") for one in DELIMITERS}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_TWICE = "a quote that belongs to a cell is written twice, and quotes stand around the cell"
 
 
 class _Record(NamedTuple):
@@ -77,7 +80,8 @@ def _is_key(cell: str) -> bool:
 
 
 def _records(text: str, file: str, delimiter: str) -> Iterator[_Record]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -86,10 +90,38 @@ def _records(text: str, file: str, delimiter: str) -> Iterator[_Record]:
             return
         except csv.Error as error:
             # Behind an open quote nobody knows where rows begin, so none of them is read.
-            raise InputError(f"this row cannot be read: {error}", file=file, line=line) from None
+            offset, what, hint = _fault("".join(lines[line - 1 :]), delimiter, str(error))
+            raise InputError(what, file=file, line=line + offset, hint=hint) from None
         record = _Record(line, [cell.strip() for cell in cells])
         if any(record.cells):
             yield record
+
+
+def _fault(text: str, delimiter: str, fallback: str) -> tuple[int, str, str | None]:
+    """Say what is wrong with a row that cannot be read.
+
+    Args:
+        text: The table from this row on.
+        delimiter: What separates cells.
+        fallback: What Python's reader says.
+
+    Returns:
+        The line of the fault from that of the row on, what it is, and what to do.
+    """
+    position, is_inside = 0, True
+    while is_inside:
+        is_quoted = text.startswith('"', position)
+        cell = (_QUOTED if is_quoted else _UNQUOTED[delimiter]).match(text, position)
+        line = len(_LINE_END.findall(text, 0, position))
+        if cell is None:
+            return line, "a quote opens a cell here and nothing ends it", _TWICE
+        behind = text[cell.end() : cell.end() + 1]
+        if is_quoted and behind not in {delimiter, "\r", "\n", ""}:
+            return line, "the quote that ends a cell that begins here has more behind it", _TWICE
+        if len(cell[0]) > csv.field_size_limit():
+            return line, f"a cell has more than {csv.field_size_limit()} characters", None
+        position, is_inside = cell.end() + 1, behind == delimiter
+    return 0, f"this row cannot be read: {fallback}", None
 
 
 def _columns(header: _Record, file: str) -> list[Path | None]:
@@ -113,10 +145,9 @@ def _column(number: int, cell: str, origin: Origin) -> Path | None:
         return read_path(cell, origin)
     except InputError:
         # Where the header is missing this is a patient's value, so it is not shown.
-        likely = likely_keyword(cell) if len(cell) <= _KEYWORD_LIMIT else None
         raise origin.refuse(
             f"the header of column {number} is no keyword, tag or path of an attribute",
-            f"did you mean {likely}?" if likely else "the first row has to be the header",
+            suggestion(cell) or "the first row has to be the header",
         ) from None
 
 

@@ -103,10 +103,19 @@ def _is_date(value: str) -> bool:
 
 
 def _is_date_and_time(value: str) -> bool:
-    digits = re.split(r"[.+-]", value)[0]
+    moment, sign, zone = (*re.split(r"([+-])", value), "", "")[:3]
+    if sign and not _is_offset(sign, int(zone[:2]), int(zone[2:])):
+        return False
+    digits = moment.partition(".")[0]
     # What is left out is the first of its kind: PS3.5 Table 6.2-1. Second 60 is a leap second.
     whole = digits + "00000101000000"[len(digits) :]
     return _is_date(whole[:8]) and bool(RULES["TM"].form.fullmatch(whole[8:]))
+
+
+def _is_offset(sign: str, hours: int, minutes: int) -> bool:
+    """Tell whether it is an offset from UTC: -1200 to +1400, and not -0000 (PS3.5 Table 6.2-1)."""
+    size = 60 * hours + minutes
+    return minutes < 60 and (0 < size <= 12 * 60 if sign == "-" else size <= 14 * 60)
 
 
 def _is_integer_string(value: str) -> bool:
@@ -128,7 +137,9 @@ _CHECKS: Mapping[str, _Check] = MappingProxyType(
         "AE": _Check(lambda value: bool(value.strip()), "a title that is not only spaces"),
         "DA": _Check(_is_date, "a day of the calendar"),
         "DS": _Check(lambda value: math.isfinite(float(value)), "a finite number"),
-        "DT": _Check(_is_date_and_time, "a day of the calendar and a time of day"),
+        "DT": _Check(
+            _is_date_and_time, "a day of the calendar and a time of day; a zone from -1200 to +1400"
+        ),
         "IS": _Check(_is_integer_string, "numbers from -2147483648 to 2147483647"),
         "PN": _Check(
             _is_name, "at most three groups with = between them, each of at most five parts"

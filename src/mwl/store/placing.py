@@ -2,15 +2,19 @@
 
 import errno
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 MODE = 0o644
 """Permissions of a new file before the umask: a server under another account has to read it."""
+
+
+_DOES_NOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What file systems say that bring names to the disk by themselves, or cannot be asked to."""
 
 
 class Place(Protocol):
@@ -21,10 +25,11 @@ class Place(Protocol):
 
 
 def place(path: Path, data: bytes, *, replace: bool = False) -> None:
-    """Write a whole file: beside its place under a temporary name, then moved there.
+    """Write a whole file: without a name, which it gets when it is complete.
 
-    The temporary name begins with a dot and does not end in `.wl`, so that no server takes it for
-    a worklist file. When this returns, file and name are on the disk.
+    Where the system knows no files without a name, and for the moment in which a file replaces
+    another, it has a temporary one. That begins with a dot and does not end in `.wl`, so that no
+    server takes it for a worklist file. When this returns, file and name are on the disk.
 
     Args:
         path: Where to put it.
@@ -33,10 +38,12 @@ def place(path: Path, data: bytes, *, replace: bool = False) -> None:
 
     Raises:
         FileExistsError: A file is there already, and `replace` is not set. It is left as it was.
-        OSError: The folder cannot be written, or what is there is no regular file and no link to
-            one: a device or a pipe does not make way.
+        OSError: The folder cannot be written, or not read, or what is there is no regular file and
+            no link to one: a device or a pipe does not make way. Nothing is written then, but when
+            the message says that the file is there.
     """
-    _sync_folder(_place(path, data, replace=replace))
+    with placing() as place_one:
+        place_one(path, data, replace=replace)
 
 
 @contextmanager
@@ -52,36 +59,133 @@ def placing() -> Iterator[Place]:
     Raises:
         OSError: On leaving, a folder cannot be brought to the disk.
     """
-    folders: set[Path] = set()
+    folders: dict[Path, int] = {}
+    changed: set[Path] = set()
 
     def place_one(path: Path, data: bytes, *, replace: bool = False) -> None:
-        folders.add(_place(path, data, replace=replace))
+        if replace:
+            # What a link leads to is replaced, and not the link.
+            path = Path(os.path.realpath(path))
+            _require_regular(path)
+        folder = path.parent
+        if folder not in folders:
+            folders[folder] = _open_folder(folder)
+        mode = _mode_of(path) if replace else MODE & ~_umask()
+        if not _place_unnamed(path, data, mode, replace=replace):
+            _place_aside(path, data, mode, replace=replace)
+        changed.add(folder)
 
     try:
         yield place_one
     finally:
-        for folder in folders:
-            _sync_folder(folder)
+        try:
+            for folder in changed:
+                _sync_folder(folder, folders[folder])
+        finally:
+            for handle in folders.values():
+                os.close(handle)
 
 
-def _place(path: Path, data: bytes, *, replace: bool) -> Path:
-    """Write a whole file, and give the folder, in which its name is not yet made sure of."""
-    if replace:
-        path = path.resolve()  # what a link leads to is replaced, and not the link
-        _require_regular(path)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+def _open_folder(folder: Path) -> int:
+    """Open a folder before anything is in it, for what cannot be opened cannot be synced."""
     try:
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(handle, _mode_of(path) if replace else MODE & ~_umask())
-            stream.write(data)
-            stream.flush()
-            os.fsync(handle)
-        if replace or not _link(aside, path):
-            Path(aside).replace(path)
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError as error:
+        reason = "its folder may not be read, so that nobody can make sure of what is put there"
+        raise PermissionError(error.errno, reason, str(folder)) from None
+
+
+def _sync_folder(folder: Path, handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _DOES_NOT_SYNC:
+            reason = f"{error.strerror}; it is there, and a power cut may take it away"
+            raise OSError(error.errno, reason, str(folder)) from None
+
+
+def _place_unnamed(path: Path, data: bytes, mode: int, *, replace: bool) -> bool:
+    """Write a file of which nothing is left, whatever happens before it has its name.
+
+    Returns:
+        False where the system or the folder has no such files.
+    """
+    handle = _written_unnamed(path.parent, data, mode)
+    if handle is None:
+        return False
+    try:
+        return _name(handle, path, replace=replace)
+    finally:
+        os.close(handle)
+
+
+def _written_unnamed(folder: Path, data: bytes, mode: int) -> int | None:
+    """Give a handle to read a complete file with that has no name, where there are such files."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    try:
+        handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None  # what is wrong with the folder, if that is it, is told of the other way
+    with os.fdopen(handle, "wb") as stream:
+        _fill(stream, data, mode)
+        # A server takes a file that is open for writing for one that is not complete.
+        with suppress(OSError):
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+    return None
+
+
+def _name(handle: int, path: Path, *, replace: bool) -> bool:
+    """Give a file its name; False where it cannot have one."""
+    try:
+        _link_unnamed(handle, path)
+    except FileExistsError:
+        if not replace:
+            raise
+    except OSError:
+        return False
+    else:
+        return True
+    aside = _aside(path)
+    try:
+        _link_unnamed(handle, aside)
+        aside.replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
-    return path.parent
+    return True
+
+
+def _link_unnamed(handle: int, path: Path) -> None:
+    # Python follows the link of /proc, which leads to the file, only beside the handle of a folder,
+    # and of that an absolute path makes no use.
+    os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+
+
+def _place_aside(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
+    """Write a file under a temporary name, and move it to its place."""
+    aside = _aside(path)
+    try:
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            _fill(stream, data, mode)
+        if replace or not _link(aside, path):
+            aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _aside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
+
+
+def _fill(stream: BinaryIO, data: bytes, mode: int) -> None:
+    """Bring the content to the disk, and the permissions."""
+    os.fchmod(stream.fileno(), mode)
+    stream.write(data)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _require_regular(path: Path) -> None:
@@ -90,7 +194,7 @@ def _require_regular(path: Path) -> None:
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
-def _link(aside: str, path: Path) -> bool:
+def _link(aside: Path, path: Path) -> bool:
     """Give a file its name unless another has it, which a rename would take from that other.
 
     Returns:
@@ -105,7 +209,7 @@ def _link(aside: str, path: Path) -> bool:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         return False
-    Path(aside).unlink()
+    aside.unlink()
     return True
 
 
@@ -122,11 +226,3 @@ def _umask() -> int:
     found = os.umask(0o077)
     os.umask(found)
     return found
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

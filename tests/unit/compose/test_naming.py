@@ -21,8 +21,10 @@ def name(template: str | None, *arguments: str, counter: int = 1) -> str:
         ("{Modality}_{ScheduledStationAETitle}.WL", [], "CT_CT1.WL"),
         ("{ScheduledProcedureStepSequence[0].Modality}-{0010,0020}.wl", [], "CT-P1.wl"),
         ("{today}-{now}.wl", [], "20261124-083015.wl"),
-        (None, ["AccessionNumber=../A 1/Ü"], "_A_1__.wl"),
-        (None, ["AccessionNumber=.hidden"], "hidden.wl"),
+        (None, ["AccessionNumber=A/1"], "A_1-a5b3d27a.wl"),
+        (None, ["AccessionNumber=../A 1/Ü"], "_A_1__-c80f7273.wl"),
+        (None, ["AccessionNumber=.hidden"], "hidden-16924190.wl"),
+        ("{PatientName}-{PatientID}.wl", ["PatientComments=x"], "DOE_JANE-1040688e-P1.wl"),
         (None, ["AccessionNumber=.."], "P1-1.wl"),
     ],
 )
@@ -40,6 +42,14 @@ def test_two_items_never_have_one_name() -> None:
             names.name(made(*ENOUGH, f"AccessionNumber={accession}"), Origin("a.csv", 3))
         assert "the file name of line 2" in str(caught.value)
         assert caught.value.line == 3
+
+
+def test_numbers_that_differ_only_in_characters_that_are_not_safe_have_names_that_differ() -> None:
+    accessions = ["a/1", "a:1", "a_1", "病院", "検査", "__", ".a_1"]
+    names = [name(None, f"AccessionNumber={accession}") for accession in accessions]
+    assert len(set(names)) == len(names)
+    assert names[2] == "a_1.wl"
+    assert names == [name(None, f"AccessionNumber={accession}") for accession in accessions]
 
 
 def test_an_item_without_the_attribute_of_its_name_is_refused() -> None:

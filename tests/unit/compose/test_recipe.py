@@ -60,7 +60,7 @@ def test_a_sequence_of_the_step_goes_into_it_with_its_items() -> None:
 
 
 def test_what_is_said_for_all_steps_holds_for_those_that_do_not_say_it() -> None:
-    item = made(*ENOUGH, f"{STEP}[1].Modality=MR")
+    item = made(*ENOUGH, f"{STEP}[0]=", f"{STEP}[1].Modality=MR")
     assert [value_of(item, "Modality", step=step) for step in (0, 1)] == ["CT", "MR"]
     assert [value_of(item, "ScheduledStationAETitle", step=step) for step in (0, 1)] == [
         "CT1",
@@ -79,7 +79,7 @@ def test_a_later_source_overrides_an_earlier_one_even_when_it_names_no_step() ->
 
 def test_two_steps_of_one_name_are_refused() -> None:
     assert "the same ScheduledProcedureStepID" in refusal(
-        *ENOUGH, "ScheduledProcedureStepID=S1", f"{STEP}[1].Modality=MR"
+        *ENOUGH, "ScheduledProcedureStepID=S1", f"{STEP}[0]=", f"{STEP}[1].Modality=MR"
     )
 
 
@@ -87,6 +87,31 @@ def test_an_item_that_was_left_out_is_refused() -> None:
     assert "item [0]: nothing is in it" in refusal(
         *ENOUGH, "OtherPatientIDsSequence[1].PatientID=X"
     )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fact"),
+    [
+        ([1], "Sequence[1].Modality: step 1 is missing"),
+        ([2], "Sequence[2].Modality: step 1 and 2 are missing (number steps from [0] on"),
+        ([3, 0], "Sequence[3].Modality: step 2 and 3 are missing"),
+        ([4], "step 1, 2, 3 and 4 are missing"),
+    ],
+)
+def test_a_gap_in_the_numbers_of_steps_is_refused(numbers: list[int], fact: str) -> None:
+    keys = [f"{STEP}[{number}].Modality=CT" for number in numbers]
+    assert fact in refusal(*ENOUGH, *keys)
+    with pytest.raises(InputError) as caught:
+        made(*keys, may_be_incomplete=True)
+    assert fact in str(caught.value)
+
+
+def test_a_step_may_be_named_without_a_value_and_by_several_sources() -> None:
+    item = made(*ENOUGH, f"{STEP}[0]=", f"{STEP}[1].Modality=MR")
+    assert [value_of(item, "Modality", step=step) for step in (0, 1)] == ["CT", "MR"]
+    document = Document(Origin(), read_arguments([f"{STEP}[0].Modality=MR"]))
+    item = recipe(*ENOUGH[:2], *ENOUGH[3:], f"{STEP}[1].Modality=US").make(document, 1)
+    assert [value_of(item, "Modality", step=step) for step in (0, 1)] == ["MR", "US"]
 
 
 def test_what_is_missing_is_filled_in_and_told() -> None:
@@ -148,7 +173,9 @@ def test_every_attribute_of_type_1_has_a_value() -> None:
 
 
 def test_what_nobody_can_invent_is_asked_for_all_at_once() -> None:
-    message = refusal("PatientName=DOE^JANE", "ScheduledStationName=X", f"{STEP}[1].Modality=CT")
+    message = refusal(
+        "PatientName=DOE^JANE", "ScheduledStationName=X", f"{STEP}[0]=", f"{STEP}[1].Modality=CT"
+    )
     for keyword in (
         "PatientID",
         f"{STEP}[0].Modality",
@@ -191,6 +218,59 @@ def test_a_character_set_that_is_named_is_used(terms: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("UTF8", "ISO_IR 192"),
+        ("UTF-8", "ISO_IR 192"),
+        ("iso_ir 192", "ISO_IR 192"),
+        ("ISO IR 100", "ISO_IR 100"),
+        ("ISO2022IR100", "ISO 2022 IR 100"),
+        ("ISO_IR 100\\ISO_IR 144", "ISO 2022 IR 100\\ISO 2022 IR 144"),
+        ("\\ISO_IR 87", "\\ISO 2022 IR 87"),
+        ("ISO 2022 IR 6\\ISO 2022 IR 87", "ISO 2022 IR 6\\ISO 2022 IR 87"),
+        ("ISO_IR 13\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87"),
+        ("GBK\\ISO 2022 IR 6", "GBK"),
+        ("\\ISO_IR 6", "ISO 2022 IR 6"),
+    ],
+)
+def test_what_is_written_of_a_character_set_is_its_defined_term(said: str, written: str) -> None:
+    item = made(*ENOUGH, f"SpecificCharacterSet={said}")
+    assert value_of(item, "SpecificCharacterSet") == written
+    assert "SpecificCharacterSet" not in [row.keyword for row in item.filled]
+
+
+@pytest.mark.parametrize(
+    ("said", "written", "name"),
+    [
+        ("ISO 2022 IR 149", "\\ISO 2022 IR 149", "김^희중"),
+        ("ISO_IR 149", "\\ISO 2022 IR 149", "김^희중"),
+        ("ISO 2022 IR 58", "\\ISO 2022 IR 58", "王^小东"),
+        ("ISO 2022 IR 149\\ISO 2022 IR 6", "\\ISO 2022 IR 149", "김^희중"),
+        ("ISO 2022 IR 58\\ISO_IR 149", "\\ISO 2022 IR 58\\ISO 2022 IR 149", "王^희중"),
+        ("ISO 2022 IR 87\\ISO 2022 IR 13", "\\ISO 2022 IR 87\\ISO 2022 IR 13", "山田"),
+    ],
+)
+def test_a_set_of_two_bytes_gets_an_empty_value_before_it_and_its_escape_sequence(
+    said: str, written: str, name: str
+) -> None:
+    item = made(f"PatientName={name}", *ENOUGH[1:], f"SpecificCharacterSet={said}")
+    assert value_of(item, "SpecificCharacterSet") == written
+    value = item.elements[0x00100010].value
+    assert isinstance(value, bytes)
+    assert value.startswith(b"\x1b$")
+    assert value_of(item, "PatientName") == name
+    assert item.filled[0].keyword == "SpecificCharacterSet"
+
+
+def test_one_character_set_holds_for_the_whole_item_whoever_names_one_of_a_part() -> None:
+    template = read_arguments([f"{STEP}[0].SpecificCharacterSet=ISO_IR 100"])
+    with pytest.raises(InputError, match="one character set holds"):
+        recipe(*ENOUGH, "SpecificCharacterSet=ISO_IR 192", template=template).make(
+            Document(Origin()), 1
+        )
+
+
+@pytest.mark.parametrize(
     ("key", "fact"),
     [
         ("SpecificCharacterSet=ISO_IR 101\\GBK", "does not combine"),
@@ -206,6 +286,8 @@ def test_a_character_set_that_is_named_is_used(terms: str, name: str) -> None:
         ("PatientName=A", "it is given twice"),
         ("0010,0010=A", "it is given twice"),
         ("PatientNmae=A", "did you mean PatientName?"),
+        ("PatientName.Modality=CT", "PatientName is no sequence and has no items"),
+        (f"{STEP}.Modality=CT", "expected [0] before '.Modality'"),
         ("JANE", "has no ="),
         (".".join(["OtherPatientIDsSequence[0]"] * 40 + ["PatientID=1"]), "more than 32 sequences"),
     ],
