@@ -145,6 +145,7 @@ def _name(handle: int, path: Path, *, replace: bool) -> bool:
     except OSError:
         return False
     else:
+        _end_writing(path)
         return True
     aside = _aside(path)
     try:
@@ -154,6 +155,16 @@ def _name(handle: int, path: Path, *, replace: bool) -> bool:
         aside.unlink(missing_ok=True)
         raise
     return True
+
+
+def _end_writing(path: Path) -> None:
+    """Tell a server under another account that the file is complete.
+
+    It cannot ask who is writing (fcntl(2), F_SETLEASE), and so waits for the end of it to be told,
+    as it is of a rename. Of a second name nothing is told.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _link_unnamed(handle: int, path: Path) -> None:
@@ -171,6 +182,8 @@ def _place_aside(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
             _fill(stream, data, mode)
         if replace or not _link(aside, path):
             aside.replace(path)
+        else:
+            _end_writing(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise

@@ -13,6 +13,7 @@ from mwl.errors import StoreError
 from mwl.item import WorklistItem
 from mwl.store import directory, filesystem
 from mwl.store.directory import DirectoryStore
+from mwl.store.placing import place
 from support.folder import Events, Served, content, named, parse, unprivileged
 
 OLD, NEW = content("old"), content("new")
@@ -204,6 +205,23 @@ def test_without_leases_a_file_linked_in_is_taken_when_it_has_settled(folder: Pa
     late_ns = directory.SETTLE_NS
     assert served.look() == {"a.wl": NEW}
     served.store.close()
+
+
+@pytest.mark.usefixtures("no_leases")
+@pytest.mark.parametrize("has_unnamed_files", [True, False])
+@pytest.mark.parametrize("replace", [True, False])
+def test_without_leases_a_file_that_was_placed_is_served_at_once(
+    folder: Path,
+    watched: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    has_unnamed_files: bool,
+    replace: bool,
+) -> None:
+    if not has_unnamed_files:
+        monkeypatch.delattr("os.O_TMPFILE")
+    watched.look()
+    place(folder / "a.wl", NEW, replace=replace)
+    assert watched.look() == {"a.wl": NEW}
 
 
 @pytest.mark.usefixtures("no_leases")
