@@ -3,6 +3,7 @@
 The server answers scanners with it (`mwl.server`), and `mwl.explain` tells what it would answer.
 """
 
+import dataclasses
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.catalog import Catalog
-from mwl.config import Config
+from mwl.config import Config, Modality, modality_of
 from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
 from mwl.errors import StoreError
 from mwl.find import Rules, Worklist
@@ -116,6 +117,53 @@ class Worklists:
             with suppress(StoreError):
                 deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
+
+
+class KnownModalities:
+    """The known modalities of a running server; what changes is lost when it ends, as in Orthanc.
+
+    Args:
+        config: The ones that the configuration names, and the rest of the rules.
+        changed: Is given the rules of who may ask whenever they change.
+    """
+
+    def __init__(self, config: Config, changed: Callable[[AccessPolicy], None]) -> None:
+        self._config = config
+        self._changed = changed
+        self._of_name = {modality.name: modality for modality in config.modalities}
+
+    @property
+    def names(self) -> list[str]:
+        """The names, sorted."""
+        return sorted(self._of_name)
+
+    def get(self, name: str) -> Modality | None:
+        """Give a modality, None when there is none of that name."""
+        return self._of_name.get(name)
+
+    def put(self, name: str, value: object) -> None:
+        """Add a modality, or put it in the place of another.
+
+        Args:
+            name: Its name.
+            value: A value of `DicomModalities`, a list or an object.
+
+        Raises:
+            ConfigError: The value cannot be used.
+        """
+        self._of_name[name] = modality_of(name, value)
+        self._apply()
+
+    def remove(self, name: str) -> bool:
+        """Forget a modality; tell whether there was one of that name."""
+        if self._of_name.pop(name, None) is None:
+            return False
+        self._apply()
+        return True
+
+    def _apply(self) -> None:
+        modalities = tuple(self._of_name.values())
+        self._changed(access_policy(dataclasses.replace(self._config, modalities=modalities)))
 
 
 def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:

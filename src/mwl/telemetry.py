@@ -147,6 +147,28 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             Level.WARNING,
             "A peer broke the protocol: what was found and the reason of the A-ABORT sent.",
         ),
+        "http_listening": Event(
+            Level.INFO, "The server takes HTTP requests: address and port, whether with TLS."
+        ),
+        "http_unavailable": Event(
+            Level.WARNING,
+            "HTTP is not served, because its port is taken; DICOM is (`mwl serve FOLDER` only).",
+        ),
+        "http_request": Event(
+            Level.DEBUG,
+            "An HTTP request that changes nothing was answered: by whom it was asked "
+            "and its status; of its address the path alone, for the rest may name patients.",
+        ),
+        "http_change": Event(
+            Level.INFO,
+            "An HTTP request that may change something was answered; see `http_request`.",
+        ),
+        "http_refused": Event(
+            Level.WARNING, "An HTTP request was refused: by whom it was asked, and why."
+        ),
+        "http_trouble": Event(
+            Level.WARNING, "What the HTTP library complains of, such as a request that is none."
+        ),
         "internal_error": Event(
             Level.ERROR, "A fault of this program, with its traceback. Please report it."
         ),

@@ -108,6 +108,7 @@ def _command(arguments: tuple[str | Path, ...], host: str) -> list[str]:
     return [
         *(sys.executable, "-m", "mwl", "serve", *map(str, arguments)),
         *("--host", host, "--port", "0"),
+        *(() if "--http-port" in arguments else ("--http-port", "off")),
     ]
 
 

@@ -77,7 +77,12 @@ def _switch(value: object, key: str) -> bool:
     return value
 
 
-def _modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
+def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
+    """Read one entry of `DicomModalities`.
+
+    Raises:
+        ConfigError: It cannot be used; its `option` is the key within the entry.
+    """
     match value:
         case [title, host, port] | [title, host, port, str()]:
             switches: dict[str, Any] = {}
@@ -123,7 +128,9 @@ def modality_list(
     Raises:
         ExceptionGroup: Entries cannot be used: a ConfigError for each, whose `option` names it.
     """
-    return _entries("DicomModalities", value, lambda name, entry: _modality(name, entry, ae_title))
+    return _entries(
+        "DicomModalities", value, lambda name, entry: one_modality(name, entry, ae_title)
+    )
 
 
 def modalities_to_json(modalities: Sequence[Modality]) -> object:

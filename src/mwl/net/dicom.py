@@ -51,12 +51,12 @@ WAITING_REQUESTS = 16
 (PS3.7 D.3.3.3), so a peer that sends more than a few ahead does not keep to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
     """What every association of a server shares.
 
     Args:
-        access: Who may associate and ask.
+        access: Who may associate and ask; may be replaced while associations are open.
         worklist: Gives the worklist of a called AE title; None when there is none of that name.
         negotiation: SOP classes and transfer syntaxes offered.
         limits: Sizes and times of an association.

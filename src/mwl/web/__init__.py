@@ -1,0 +1,63 @@
+"""HTTP: Orthanc's routes and those that it lacks, translated into calls. The only importer of
+FastAPI, Starlette and uvicorn.
+
+`context` is what the routes need, `errors` what they answer when they fail, `access` who may ask,
+`serving` the listener in the event loop that DICOM has too. Each other module is one router.
+Nothing here computes what another room should.
+"""  # noqa: D205 - one sentence over two lines
+
+import socket
+import ssl
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
+
+from mwl import __version__
+from mwl.web import errors, modalities, system, tools
+from mwl.web.access import Guard, Rules
+from mwl.web.context import Context, Identity, Settings
+from mwl.web.serving import HttpServer
+
+ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
+    system.router,
+    modalities.router,
+    tools.router,
+)
+"""What makes the routers, in the order of the OpenAPI description."""
+
+
+def create_app(context: Context) -> FastAPI:
+    """Give the application, without access control: that is what `mwl.web.access` puts around it.
+
+    Args:
+        context: What the routes work with.
+    """
+    app = FastAPI(
+        title="mwl",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    for router in ROUTERS:
+        app.include_router(router(context))
+    errors.install(app, described=context.settings.describe_errors)
+    return app
+
+
+def serving(
+    context: Context, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
+) -> HttpServer:
+    """Give what serves the application on sockets that listen.
+
+    Args:
+        context: What the routes work with.
+        rules: Who may ask.
+        sockets: Bound and listening.
+        tls: What to encrypt with; None does not.
+    """
+    return HttpServer(Guard(create_app(context), rules), sockets, tls)
+
+
+__all__ = ["Context", "Identity", "Rules", "Settings", "create_app", "serving"]

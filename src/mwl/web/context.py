@@ -1,0 +1,72 @@
+"""What the routes need, given to each router when it is made: no route reads a global.
+
+The composition root (`mwl.server`) makes it of the configuration and the running parts.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mwl.site import KnownModalities, Worklists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the server tells about itself.
+
+    Args:
+        name: Its name for people (`Name`).
+        ae_title: Its AE title.
+        dicom_port: TCP port of DICOM, as listened on.
+        http_port: TCP port of HTTP, as listened on.
+        is_secure: Whether HTTP is over TLS.
+        folder: Where the worklist files are.
+    """
+
+    name: str
+    ae_title: str
+    dicom_port: int
+    http_port: int
+    is_secure: bool
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Options that routes obey.
+
+    Args:
+        describe_errors: Whether an error says more than its status (`HttpDescribeErrors`).
+        hide_values: Whether values of patients stay out of what is kept of queries
+            (`DeidentifyLogs`).
+        scu_timeout_s: Seconds to wait for a server that is asked over DICOM (`DicomScuTimeout`).
+    """
+
+    describe_errors: bool = True
+    hide_values: bool = True
+    scu_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """All that the routes work with.
+
+    Args:
+        identity: Who this server is.
+        settings: Options that routes obey.
+        worklists: The worklists that are served.
+        modalities: The known modalities; a change of them counts at once.
+        stop: Ends the server, after the response is out.
+        reset: Ends the server and starts it again with its configuration read anew.
+        metrics: Gives the metrics as Prometheus reads them.
+        execute_lua: Runs a piece of Lua and gives what it printed; None where that is not allowed
+            (`ExecuteLuaEnabled` false).
+    """
+
+    identity: Identity
+    settings: Settings
+    worklists: Worklists
+    modalities: KnownModalities
+    stop: Callable[[], object]
+    reset: Callable[[], object]
+    metrics: Callable[[], bytes]
+    execute_lua: Callable[[str], Awaitable[str]] | None = None
