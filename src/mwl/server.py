@@ -5,7 +5,6 @@ What an option means is in `mwl.config`; what the parts do is in their own modul
 
 import asyncio
 import gc
-import math
 import resource
 import signal
 import socket
@@ -180,13 +179,14 @@ class Server:
                 ae_title=config.dicom_ae_title,
                 dicom_port=self.port,
                 http_port=self.http_port,
-                is_secure=config.ssl_enabled,
+                is_secure=config.http_authentication or not config.remote_access_allowed,
                 folder=str(config.worklists.database.absolute()),
             ),
             settings=web.Settings(
                 describe_errors=config.http_describe_errors,
                 hide_values=config.deidentify_logs,
-                scu_timeout_s=config.dicom_scu_timeout_s or math.inf,
+                scu_timeout_s=config.dicom_scu_timeout_s,
+                may_execute_lua=config.execute_lua_enabled,
             ),
             worklists=self._worklists,
             modalities=KnownModalities(config, changed),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.catalog import Catalog
-from mwl.config import Config, Modality, modality_of
+from mwl.config import MANUFACTURERS, Config, Modality, modality_of
 from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
-from mwl.errors import StoreError
+from mwl.errors import ConfigError, StoreError
 from mwl.find import Rules, Worklist
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
@@ -55,6 +55,34 @@ class Worklists:
         if self._config.worklists.folder_per_called_ae_title:
             return None
         return self._open(self._config.worklists.database)
+
+    @property
+    def default_encoding(self) -> str:
+        """Name of the character set of files and queries that name none (`DefaultEncoding`)."""
+        return self._config.default_encoding
+
+    def set_default_encoding(self, name: str) -> str:
+        """Read every file anew, with another character set for those that name none.
+
+        Args:
+            name: A name of `ENCODINGS`, in upper or lower case.
+
+        Returns:
+            The name as `ENCODINGS` has it.
+
+        Raises:
+            ConfigError: There is no such name.
+        """
+        canonical = {known.lower(): known for known in ENCODINGS}.get(name.strip().lower())
+        if canonical is None:
+            raise ConfigError(f"allowed are {', '.join(ENCODINGS)}", option="DefaultEncoding")
+        if canonical != self._config.default_encoding:
+            self._config = dataclasses.replace(self._config, default_encoding=canonical)
+            # A query at work ends on what it began with.
+            before, self._of_folder = self._of_folder, {}
+            for worklist in before.values():
+                worklist.catalog.close()
+        return canonical
 
     def _open(self, folder: Path) -> Worklist:
         if folder not in self._of_folder:
@@ -119,6 +147,10 @@ class Worklists:
             worklist.catalog.close()
 
 
+KnownModality = Modality
+"""One that `KnownModalities` has."""
+
+
 class KnownModalities:
     """The known modalities of a running server; what changes is lost when it ends, as in Orthanc.
 
@@ -151,8 +183,22 @@ class KnownModalities:
         Raises:
             ConfigError: The value cannot be used.
         """
-        self._of_name[name] = modality_of(name, value)
+        self._of_name[name] = self.read(name, value)
         self._apply()
+
+    @staticmethod
+    def read(name: str, value: object) -> Modality:
+        """Give the modality that a value of `DicomModalities` describes, without adding it.
+
+        Raises:
+            ConfigError: The value cannot be used.
+        """
+        modality = modality_of(name, value)
+        if modality.manufacturer not in MANUFACTURERS:
+            raise ConfigError(
+                f"unknown, allowed are {', '.join(MANUFACTURERS)}", option="Manufacturer"
+            )
+        return modality
 
     def remove(self, name: str) -> bool:
         """Forget a modality; tell whether there was one of that name."""

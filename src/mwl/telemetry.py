@@ -396,6 +396,8 @@ _LEVELS: dict[str, str | None] = {}
 """For each event, the name of its level when that is written, else None."""
 _WRITERS: list[_Writer] = []
 """The one in use."""
+_VERBOSITY: list[Verbosity] = []
+"""What was chosen."""
 
 
 def configure(
@@ -414,14 +416,22 @@ def configure(
         stream: Where lines go; None is the standard error stream.
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
-    least = VERBOSITY[level]
     _WRITERS[:] = [_Writer(_RENDERERS[format](_Clock(time_ns)), _Sink(stream))]
+    set_verbosity(level)
+
+
+def verbosity() -> Verbosity:
+    """Tell which events are written."""
+    return _VERBOSITY[0]
+
+
+def set_verbosity(level: Verbosity) -> None:
+    """Choose which events are written from now on."""
+    least = VERBOSITY[level]
+    _VERBOSITY[:] = [level]
     _LEVELS.update(
         {name: row.level.name if row.level >= least else None for name, row in EVENTS.items()}
     )
-
-
-configure()
 
 
 def write_together(later: Callable[[Callable[[], None]], object] | None) -> None:
@@ -435,6 +445,9 @@ def write_together(later: Callable[[Callable[[], None]], object] | None) -> None
     sink.later = later
     if later is None:
         sink.flush()
+
+
+configure()
 
 
 def enabled(event: str) -> bool:

@@ -18,9 +18,10 @@ from mwl.config.load import (
 )
 from mwl.config.options import OPTIONS, Option, modality_of
 from mwl.config.serving import missing_here, refusals, require_worklist
-from mwl.config.values import DictionaryEntry, Modality
+from mwl.config.values import MANUFACTURERS, DictionaryEntry, Modality
 
 __all__ = [
+    "MANUFACTURERS",
     "OPTIONS",
     "Checked",
     "Config",

@@ -422,7 +422,7 @@ _WORKLISTS = tuple(
     key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
 )
 _KEYS = {alias: option.key for option in OPTIONS for alias in option.aliases}
-_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist")
+_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist", "LocalAet", "Timeout")
 _ALIKE = 0.8
 """How alike two names must be for one to be the other misspelt: 1 is equal."""
 

@@ -392,7 +392,8 @@ OPTIONS: tuple[Option, ...] = (
         kind="modalities",
         default={},
         help="The known callers: AE title, host, port, or an object with `AET`, `Host`, `Port` "
-        "and `AllowEcho`, `AllowFindWorklist` (both true).",
+        "and `AllowEcho`, `AllowFindWorklist` (both true); for asking it over HTTP also `LocalAet` "
+        "(empty: `DicomAet`) and `Timeout` (0: `DicomScuTimeout`).",
     ),
     Option(
         name="DefaultEncoding",

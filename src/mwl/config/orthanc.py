@@ -75,10 +75,8 @@ KNOWN_MODALITY_OPTIONS: frozenset[str] = frozenset(
         "AllowStorageCommitment",
         "AllowStore",
         "AllowTranscoding",
-        "LocalAet",
         "Manufacturer",
         "RetrieveMethod",
-        "Timeout",
         "UseDicomTls",
     }
 )

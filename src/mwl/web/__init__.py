@@ -16,6 +16,7 @@ from mwl import __version__
 from mwl.web import errors, modalities, system, tools
 from mwl.web.access import Guard, Rules
 from mwl.web.context import Context, Identity, Settings
+from mwl.web.entrance import Entrance
 from mwl.web.serving import HttpServer
 
 ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
@@ -42,6 +43,7 @@ def create_app(context: Context) -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router(context))
+    app.add_middleware(Entrance, described=context.settings.describe_errors)
     errors.install(app, described=context.settings.describe_errors)
     return app
 

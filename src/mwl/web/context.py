@@ -4,8 +4,10 @@ The composition root (`mwl.server`) makes it of the configuration and the runnin
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.site import KnownModalities, Worklists
 
 
@@ -18,7 +20,7 @@ class Identity:
         ae_title: Its AE title.
         dicom_port: TCP port of DICOM, as listened on.
         http_port: TCP port of HTTP, as listened on.
-        is_secure: Whether HTTP is over TLS.
+        is_secure: Whether nobody can use HTTP who is neither here nor known.
         folder: Where the worklist files are.
     """
 
@@ -38,12 +40,15 @@ class Settings:
         describe_errors: Whether an error says more than its status (`HttpDescribeErrors`).
         hide_values: Whether values of patients stay out of what is kept of queries
             (`DeidentifyLogs`).
-        scu_timeout_s: Seconds to wait for a server that is asked over DICOM (`DicomScuTimeout`).
+        scu_timeout_s: Seconds to wait for a server that is asked over DICOM, 0 for a day
+            (`DicomScuTimeout`).
+        may_execute_lua: Whether a client may have Lua run (`ExecuteLuaEnabled`).
     """
 
     describe_errors: bool = True
     hide_values: bool = True
-    scu_timeout_s: float = 10.0
+    scu_timeout_s: int = 10
+    may_execute_lua: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +63,9 @@ class Context:
         stop: Ends the server, after the response is out.
         reset: Ends the server and starts it again with its configuration read anew.
         metrics: Gives the metrics as Prometheus reads them.
-        execute_lua: Runs a piece of Lua and gives what it printed; None where that is not allowed
-            (`ExecuteLuaEnabled` false).
+        associate: Opens an association with a server that is asked.
+        execute_lua: Runs a piece of Lua and gives what it printed, or raises an InputError that
+            says where it fails; None where there is no Lua.
     """
 
     identity: Identity
@@ -69,4 +75,7 @@ class Context:
     stop: Callable[[], object]
     reset: Callable[[], object]
     metrics: Callable[[], bytes]
+    associate: Callable[[Peer, list[str]], AbstractAsyncContextManager[ClientAssociation]] = (
+        associate
+    )
     execute_lua: Callable[[str], Awaitable[str]] | None = None

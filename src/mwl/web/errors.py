@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from mwl import telemetry
 from mwl.errors import InputError, MwlError, PeerRefused, StoreError
@@ -41,7 +42,7 @@ class Code(NamedTuple):
 CODES: Mapping[str, Code] = MappingProxyType(
     {
         "InternalError": Code(-1, 500, "Internal error"),
-        "NotImplemented": Code(2, 500, "Not implemented yet"),
+        "NotImplemented": Code(2, 501, "Not implemented yet"),
         "ParameterOutOfRange": Code(3, 400, "Parameter out of range"),
         "BadParameterType": Code(5, 400, "Bad type for a parameter"),
         "InexistentItem": Code(7, 404, "Accessing an inexistent item"),
@@ -72,6 +73,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "writers",
         ),
         "ForbiddenAccess": Code(45, 403, "Access to a resource is forbidden"),
+        "LuaFails": Code(2031, 500, "Cannot execute a Lua command"),
         "DuplicateResource": Code(46, 409, "Duplicate resource"),
     }
 )
@@ -83,7 +85,7 @@ _OF_STATUS: Mapping[int, str] = MappingProxyType(
         401: "Unauthorized",
         403: "ForbiddenAccess",
         404: "UnknownResource",
-        405: "UriSyntax",
+        405: "BadRequest",
         406: "NotAcceptable",
         409: "DuplicateResource",
         412: "Revision",
@@ -148,7 +150,7 @@ def error_response(error: ApiError, method: str, uri: str, *, described: bool) -
     if error.details:
         body["Details"] = error.details
     return Response(
-        json.dumps(body, ensure_ascii=False),
+        json.dumps(body),
         error.http_status,
         error.headers,
         media_type="application/json",
@@ -196,8 +198,20 @@ def install(app: FastAPI, *, described: bool) -> None:
     """Let an application answer every failure with the error object."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        uri = request.url.path
-        return error_response(as_api_error(error), request.method, uri, described=described)
+        failure = as_api_error(error)
+        if failure.http_status == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names the methods of the first route with this path alone.
+            failure.headers["Allow"] = _allowed_methods(app, request)
+        return error_response(failure, request.method, request.url.path, described=described)
 
     for kind in (MwlError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
+
+
+def _allowed_methods(app: FastAPI, request: Request) -> str:
+    methods: set[str] = set()
+    for route in app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
