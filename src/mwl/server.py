@@ -50,6 +50,10 @@ _DICOM = Named("DicomHost", "DicomPort", "--port")
 _HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
 
 
+def _nothing() -> None:
+    pass
+
+
 class Server:
     """A DICOM Modality Worklist server.
 
@@ -187,6 +191,7 @@ class Server:
                 hide_values=config.deidentify_logs,
                 scu_timeout_s=config.dicom_scu_timeout_s,
                 may_execute_lua=config.execute_lua_enabled,
+                authentication=config.http_authentication,
             ),
             worklists=self._worklists,
             modalities=KnownModalities(config, changed),
@@ -278,7 +283,7 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 
 def _preload(
-    loop: asyncio.AbstractEventLoop, worklist: Worklist, loaded: Callable[[], None]
+    loop: asyncio.AbstractEventLoop, worklist: Worklist, loaded: Callable[[], None] = _nothing
 ) -> Callable[[], None]:
     """Read the folder in slices between other work, so that the first query need not wait.
 
@@ -316,7 +321,3 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
         gc.enable()
         gc.freeze()
     yield from worklist.catalog.remember()
-
-
-def _nothing() -> None:
-    pass

@@ -89,7 +89,7 @@ def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
     in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "loopback_may_query"}
+    assert top == fields - {"worklists", "loopback_may_query", "http_may_fail"}
     assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
@@ -197,6 +197,9 @@ def test_both_forms_of_modalities_are_read(tmp_path: Path) -> None:
                 "AllowEcho": False,
                 "AllowFindWorklist": False,
                 "AllowStore": True,
+                "LocalAet": "ME",
+                "Timeout": 7,
+                "UseDicomTls": True,
             },
             "xa1": {"AET": "XA1", "Host": "10.0.0.9", "Port": 104},
         }
@@ -211,6 +214,11 @@ def test_both_forms_of_modalities_are_read(tmp_path: Path) -> None:
             port=104,
             allow_echo=False,
             allow_find_worklist=False,
+            local_ae_title="ME",
+            timeout_s=7,
+            use_tls=True,
+            manufacturer="GE",
+            others=(("AllowStore", True),),
         ),
         Modality(name="xa1", ae_title="XA1", host="10.0.0.9", port=104),
     )
@@ -403,7 +411,9 @@ def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: P
     assert {note.kind for note in notes} == {"ignored"}
 
 
-@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"])
+@pytest.mark.parametrize(
+    "option", ["HttpTimeout", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"]
+)
 def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
     note = the_note(tmp_path, {option: {"Anything": [1, None]}})
     assert (note.kind, note.option, note.line) == ("ignored", option, 2)
@@ -448,9 +458,9 @@ def test_other_options_of_orthancs_worklist_plugin_are_ignored(tmp_path: Path) -
 
 
 def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path: Path) -> None:
-    entry = {"AET": "A", "Host": "h", "Port": 1, "Timeout": 5, "AllowFindWorklists": True}
-    timeout, misspelt = checked(tmp_path, {"DicomModalities": {"a": entry}}).notes
-    assert (timeout.kind, timeout.option) == ("ignored", "DicomModalities.a.Timeout")
+    entry = {"AET": "A", "Host": "h", "Port": 1, "AllowGet": False, "AllowFindWorklists": True}
+    others, misspelt = checked(tmp_path, {"DicomModalities": {"a": entry}}).notes
+    assert (others.kind, others.option) == ("ignored", "DicomModalities.a.AllowGet")
     assert (misspelt.kind, misspelt.hint) == ("warning", "did you mean AllowFindWorklist?")
 
 
@@ -512,10 +522,10 @@ def test_an_option_given_twice_in_a_file_is_an_error_that_names_both_lines(
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ('{"HttpPort": 1,\n"HttpPort": 2}', "HttpPort"),
+        ('{"HttpTimeout": 1,\n"HttpTimeout": 2}', "HttpTimeout"),
         ('{"PostgreSQL": {"Enable": true,\n"Enable": false}}', "PostgreSQL.Enable"),
         ('{"Worklists": {"Colour": 1,\n"Colour": 2}}', "Worklists.Colour"),
-        (MODALITY_WITH % '"Timeout": 1,\n"Timeout": 2', "DicomModalities.a.Timeout"),
+        (MODALITY_WITH % '"AllowGet": true,\n"AllowGet": false', "DicomModalities.a.AllowGet"),
     ],
 )
 def test_a_key_without_meaning_given_twice_is_a_warning(

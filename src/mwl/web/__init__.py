@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI
 
 from mwl import __version__
-from mwl.web import errors, modalities, system, tools
+from mwl.web import docs, errors, modalities, system, tools
 from mwl.web.access import Guard, Rules
 from mwl.web.context import Context, Identity, Settings
 from mwl.web.entrance import Entrance
@@ -41,10 +41,13 @@ def create_app(context: Context) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    for router in ROUTERS:
-        app.include_router(router(context))
+    routers = [router(context) for router in ROUTERS]
+    for router in routers:
+        app.include_router(router)
+    documentation = docs.router(docs.describe(app, authentication=context.settings.authentication))
+    app.include_router(documentation)
     app.add_middleware(Entrance, described=context.settings.describe_errors)
-    errors.install(app, described=context.settings.describe_errors)
+    errors.install(app, [*routers, documentation], described=context.settings.describe_errors)
     return app
 
 

@@ -43,12 +43,14 @@ class Settings:
         scu_timeout_s: Seconds to wait for a server that is asked over DICOM, 0 for a day
             (`DicomScuTimeout`).
         may_execute_lua: Whether a client may have Lua run (`ExecuteLuaEnabled`).
+        authentication: Whether a name and a password are asked for (`AuthenticationEnabled`).
     """
 
     describe_errors: bool = True
     hide_values: bool = True
     scu_timeout_s: int = 10
     may_execute_lua: bool = False
+    authentication: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

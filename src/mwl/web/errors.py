@@ -12,11 +12,11 @@ Source of the codes: the enumeration `OrthancPluginErrorCode` of Orthanc's plugi
 
 import http
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -194,23 +194,29 @@ def as_api_error(error: Exception) -> ApiError:
     return ApiError("InternalError")
 
 
-def install(app: FastAPI, *, described: bool) -> None:
-    """Let an application answer every failure with the error object."""
+def install(app: FastAPI, routers: Sequence[APIRouter], *, described: bool) -> None:
+    """Let an application answer every failure with the error object.
+
+    Args:
+        app: The application.
+        routers: All its routes.
+        described: Whether an error says more than its status.
+    """
 
     async def handle(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
         if failure.http_status == http.HTTPStatus.METHOD_NOT_ALLOWED:
             # The framework names the methods of the first route with this path alone.
-            failure.headers["Allow"] = _allowed_methods(app, request)
+            failure.headers["Allow"] = _allowed_methods(routers, request)
         return error_response(failure, request.method, request.url.path, described=described)
 
     for kind in (MwlError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
 
 
-def _allowed_methods(app: FastAPI, request: Request) -> str:
+def _allowed_methods(routers: Sequence[APIRouter], request: Request) -> str:
     methods: set[str] = set()
-    for route in app.routes:
+    for route in (route for router in routers for route in router.routes):
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
