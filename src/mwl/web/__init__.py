@@ -18,6 +18,7 @@ from mwl.web.access import Guard, Rules
 from mwl.web.context import Context, Identity, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.serving import HttpServer
+from mwl.web.within import Reply, call
 
 ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
     system.router,
@@ -65,4 +66,13 @@ def serving(
     return HttpServer(Guard(create_app(context), rules), sockets, tls)
 
 
-__all__ = ["Context", "Identity", "Rules", "Settings", "create_app", "serving"]
+__all__ = [
+    "Context",
+    "Identity",
+    "Reply",
+    "Rules",
+    "Settings",
+    "call",
+    "create_app",
+    "serving",
+]

@@ -14,10 +14,11 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mwl import telemetry
 from mwl.web.errors import ApiError, error_response
@@ -160,7 +161,7 @@ class Guard:
         client = (scope.get("client") or ("",))[0]
         refused = refusal(self._rules, method, client, Headers(scope=scope))
         if refused is None:
-            await self._app(scope, receive, send)
+            await self._pass(scope, receive, send, client)
             return
         telemetry.emit(
             "http_refused",
@@ -172,3 +173,23 @@ class Guard:
         )
         described = self._rules.describe_errors
         await error_response(refused, method, path, described=described)(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, client: str) -> None:
+        status, started = 0, perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            telemetry.emit(
+                "http_request" if scope["method"] in SAFE_METHODS else "http_change",
+                host=client,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=(perf_counter() - started) * 1000,
+            )
