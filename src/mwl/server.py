@@ -161,7 +161,10 @@ class Server:
             # The framework takes longer to import than all the rest, and few scanners ask for it.
             from mwl import web  # noqa: PLC0415
 
-            return web.serving(self._context(service, loop), self._http_rules(), sockets, tls)
+            serving = web.serving(self._context(service, loop), self._http_rules(), sockets, tls)
+            # What was imported stays: no search for cycles need look at it while others wait.
+            gc.freeze()
+            return serving
 
         def failed(error: Exception) -> None:
             telemetry.emit("internal_error", error=error)

@@ -11,8 +11,10 @@ import socket
 import ssl
 from collections.abc import Generator
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mwl import telemetry
 
@@ -25,7 +27,14 @@ KEEP_ALIVE_S = 5
 
 REQUESTS_AT_ONCE = 256
 """Requests and connections at once; more are answered with 503. Devices use DICOM: this is for
-programs, and each costs a descriptor that an association may need."""
+programs."""
+
+CONNECTIONS_AT_ONCE = 2 * REQUESTS_AT_ONCE
+"""Connections at once; more are closed without a word. Each costs a descriptor, and what takes all
+of them takes them from the associations too."""
+
+HEAD_TIMEOUT_S = 15.0
+"""Seconds from the connection, or the first byte of a later request, to the end of its headers."""
 
 HEAD_LIMIT_BYTES = 64 * 1024
 """Longest request line and headers taken."""
@@ -46,6 +55,42 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Wait for the end; the clock that uvicorn has here only serves its header Date."""
         await self.ending.wait()
+
+
+class _Connection(H11Protocol):
+    """A connection that does not wait for ever for a request."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, where there is room."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_AT_ONCE:
+            transport.abort()
+            return
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        super().data_received(data)
+        # h11 is idle until the headers are whole.
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._patience is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _ToTelemetry(logging.Handler):
@@ -72,9 +117,10 @@ class HttpServer:
         logger = logging.getLogger("uvicorn")
         logger.handlers[:] = [_ToTelemetry(logging.WARNING)]
         logger.propagate = False
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             lifespan="off",
             log_config=None,
