@@ -109,7 +109,6 @@ _ASKING_FAILS = {
     404: "There is no such modality",
     422: "The server answered with a status of failure",
     500: "The server cannot be reached or refuses: `OrthancStatus` 9",
-    501: "The modality is to be asked over TLS",
 }
 
 
@@ -225,7 +224,7 @@ class _Modalities:
     ) -> AsyncIterator[ClientAssociation]:
         if modality.use_tls:
             message = "UseDicomTls is true for this modality, and DICOM over TLS is not supported"
-            raise ApiError("NotImplemented", message, http_status=501)
+            raise ApiError("ParameterOutOfRange", message)
         wanted = modality.timeout_s or self._context.settings.scu_timeout_s
         peer = Peer(
             host=modality.host,
