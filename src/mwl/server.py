@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -70,6 +70,8 @@ class Server:
         self._config = config
         self._worklists = Worklists(config)
         self._http: OnDemand | None = None
+        self._routes: web.App | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: Ending = "stop"
         self._ended = asyncio.Event()
         self._connections: Connections | None = None
@@ -87,14 +89,18 @@ class Server:
         """
         config = self._config
         take_dictionary(config)
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         service = self._service()
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         tls = _tls(config)
         listening = listen(config.dicom_host, config.dicom_port, _DICOM)
-        http_sockets = _listen_http(config)
+        try:
+            http_sockets = _listen_http(config)
+        except ConfigError:
+            listening.close()
+            raise
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._listener = await loop.create_server(
@@ -125,9 +131,10 @@ class Server:
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()
         self._preloading()
-        if self._http is not None:
-            await self._http.stop()
-        await self._connections.close()
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(self._connections.close())
+            if self._http is not None:
+                ending.create_task(self._http.stop())
         self._worklists.close()
         telemetry.emit("stopped")
         telemetry.write_together(None)
@@ -147,6 +154,42 @@ class Server:
         self._ending = ending
         self._ended.set()
 
+    def rest(
+        self, method: str, uri: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Ask a route of this server from within, as scripts do; no password is asked for.
+
+        It blocks until the answer is there, so it is for any thread but that of the event loop.
+
+        Returns:
+            Its HTTP status and its body.
+
+        Raises:
+            ConfigError: HTTP is not served.
+        """
+        if self._loop is None or self._http is None:
+            raise ConfigError(
+                "a script asks a route, and HTTP is not served", option="HttpServerEnabled"
+            )
+        asked = self._ask(self._http, method, uri, body, headers)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
+    async def _ask(
+        self,
+        http: OnDemand,
+        method: str,
+        uri: str,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+    ) -> tuple[int, bytes]:
+        from mwl import web  # noqa: PLC0415 - see `_serve_http`
+
+        await http.ready()
+        if self._routes is None:
+            raise ConfigError("HTTP could not be started: see the log")
+        reply = await web.call(self._routes, method, uri, body, headers)
+        return reply.status, reply.body
+
     def _when_loaded(self) -> None:
         if self._http is not None:
             self._http.begin()
@@ -161,7 +204,8 @@ class Server:
             # The framework takes longer to import than all the rest, and few scanners ask for it.
             from mwl import web  # noqa: PLC0415
 
-            serving = web.serving(self._context(service, loop), self._http_rules(), sockets, tls)
+            self._routes = web.create_app(self._context(service, loop))
+            serving = web.serving(self._routes, self._http_rules(), sockets, tls)
             # What was imported stays: no search for cycles need look at it while others wait.
             gc.freeze()
             return serving

@@ -16,6 +16,7 @@ from mwl.config import (
     Note,
     WorklistsConfig,
     check,
+    in_force,
     load,
     of_folder,
 )
@@ -580,3 +581,37 @@ def test_orthancs_own_configuration_file_loads_without_a_warning(tmp_path: Path)
     result = checked(tmp_path, text)
     assert result.errors == []
     assert {note.kind for note in result.notes} == {"ignored"}
+
+
+@pytest.mark.parametrize(
+    "value", [[], "x", {"a": 1}, {"a": ""}, {"": "b"}, {"a:b": "Tulpe"}, {"a": ["Tulpe"]}]
+)
+def test_users_that_are_none_are_refused_without_a_password(tmp_path: Path, value: object) -> None:
+    error = the_error(tmp_path, {"RegisteredUsers": value})
+    assert error.option == "RegisteredUsers"
+    assert "Tulpe" not in str(error)
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    config = config_of(tmp_path, {"RegisteredUsers": {"nurse": "Tulpe"}})
+    assert config.registered_users == {"nurse": "Tulpe"}
+    assert "Tulpe" not in repr(config)
+    shown = in_force(config, secrets=False)["RegisteredUsers"]
+    assert shown == {"nurse": "(hidden)"}
+
+
+def test_authentication_is_as_remote_access_unless_it_is_said(tmp_path: Path) -> None:
+    for remote in (True, False):
+        content = {"RemoteAccessAllowed": remote}
+        assert config_of(tmp_path, content).http_authentication is remote
+        for said in (True, False):
+            given = content | {"AuthenticationEnabled": said}
+            assert config_of(tmp_path, given).http_authentication is said
+
+
+def test_addresses_are_a_list_of_texts(tmp_path: Path) -> None:
+    content = {"HttpBindAddresses": ["127.0.0.1", "::1"]}
+    assert config_of(tmp_path, content).http_bind_addresses == ("127.0.0.1", "::1")
+    wrongs: tuple[object, ...] = ("127.0.0.1", [1], [""], {})
+    for wrong in wrongs:
+        assert the_error(tmp_path, {"HttpBindAddresses": wrong}).option == "HttpBindAddresses"

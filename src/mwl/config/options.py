@@ -88,11 +88,12 @@ class Option:
         """
         return KINDS[self.kind].parse(value, self, folder)
 
-    def to_json(self, value: object) -> object:
-        """Give the value in a file for a value of the field."""
+    def to_json(self, value: object, *, secrets: bool = True) -> object:
+        """Give the value in a file for a value of the field, with or without passwords."""
         if self.choices:
             return next(written for written, meaning in self.choices if meaning == value)
-        return KINDS[self.kind].to_json(value)
+        kind = KINDS[self.kind]
+        return kind.to_json(value) if secrets or kind.hide is None else kind.hide(value)
 
 
 def _boolean(value: object, option: Option, folder: Path) -> bool:
@@ -232,11 +233,13 @@ class Kind:
         parse: Value in the file, option and folder of the file to value of the field; raises
             what `Option.parse` does.
         to_json: Value of the field to value in the file.
+        hide: Value of the field to what may be shown of it, where that is less.
     """
 
     allowed: str
     parse: Callable[[object, Option, Path], Any]
     to_json: Callable[[Any], object] = lambda value: value
+    hide: Callable[[Any], object] | None = None
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -249,7 +252,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "choice": Kind("one of a few values", _choice),
         "path": Kind("the path of a folder", _path, str),
         "file": Kind("the path of a file", _path, str),
-        "users": Kind('an object: {"name": "password"}', _users, _hidden_passwords),
+        "users": Kind('an object: {"name": "password"}', _users, dict, hide=_hidden_passwords),
         "texts": Kind('a list of texts: ["one", "another"]', _texts, list),
         "cache": Kind('the path of a folder, "auto" or "off"', _cache),
         "modalities": Kind(

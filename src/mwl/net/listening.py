@@ -135,6 +135,8 @@ class OnDemand:
             running = await asyncio.to_thread(self._make)
         except Exception as error:  # noqa: BLE001 - DICOM goes on without it
             self._failed(error)
+            for sock in self._sockets:
+                sock.close()  # nobody is to wait for what does not come
             return None
         running.start()
         return running

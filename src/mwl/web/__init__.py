@@ -52,21 +52,26 @@ def create_app(context: Context) -> FastAPI:
     return app
 
 
+App = FastAPI
+"""What `create_app` gives."""
+
+
 def serving(
-    context: Context, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
+    app: App, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
 ) -> HttpServer:
-    """Give what serves the application on sockets that listen.
+    """Give what serves an application on sockets that listen.
 
     Args:
-        context: What the routes work with.
+        app: What `create_app` gives.
         rules: Who may ask.
         sockets: Bound and listening.
         tls: What to encrypt with; None does not.
     """
-    return HttpServer(Guard(create_app(context), rules), sockets, tls)
+    return HttpServer(Guard(app, rules), sockets, tls)
 
 
 __all__ = [
+    "App",
     "Context",
     "Identity",
     "Reply",
