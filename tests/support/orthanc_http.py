@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "worklists"
 RECORDED = Path(__file__).parents[1] / "contract" / "orthanc-1.10.1.json"
+DEFAULTS = RECORDED.with_name("orthanc-1.10.1-defaults.json")
+"""The values of the configuration that Orthanc prints."""
 
 CLOSED_PORT = 1
 """Nobody listens there."""

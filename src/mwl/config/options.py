@@ -559,7 +559,7 @@ OPTIONS: tuple[Option, ...] = (
         name="SslTrustedClientCertificates",
         field="ssl_trusted_client_certificates",
         kind="file",
-        default="trustedCertificates.pem",
+        default="trustedClientCertificates.pem",
         help="File with the certificates, as PEM, that vouch for those of clients.",
     ),
     Option(
