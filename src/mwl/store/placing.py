@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from typing import Protocol
 
 MODE = 0o644
 """Permissions of a new file before the umask: a server under another account has to read it."""
+
+
+_STATUS = Path("/proc/thread-self/status")
+_UMASK = re.compile(r"^Umask:\s*([0-7]+)$", re.MULTILINE)
 
 
 class Place(Protocol):
@@ -36,7 +41,7 @@ def place(path: Path, data: bytes, *, replace: bool = False) -> None:
         OSError: The folder cannot be written, or what is there is no regular file and no link to
             one: a device or a pipe does not make way.
     """
-    _sync_folder(_place(path, data, replace=replace))
+    sync_folder(_place(path, data, replace=replace))
 
 
 @contextmanager
@@ -61,7 +66,7 @@ def placing() -> Iterator[Place]:
         yield place_one
     finally:
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
 
 
 def _place(path: Path, data: bytes, *, replace: bool) -> Path:
@@ -69,19 +74,50 @@ def _place(path: Path, data: bytes, *, replace: bool) -> Path:
     if replace:
         path = path.resolve()  # what a link leads to is replaced, and not the link
         _require_regular(path)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    name_it(stage(path, data, replace=replace), path, replace=replace)
+    return path.parent
+
+
+def stage(path: Path, data: bytes, *, replace: bool) -> Path:
+    """Write a file beside its place, under a name that no server takes for a worklist file.
+
+    Args:
+        path: Where it is to be put.
+        data: The whole content, which is on the disk when this returns.
+        replace: Whether it gets the permissions of the file that is there already.
+
+    Returns:
+        Where it is until `name_it` moves it.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(handle, _mode_of(path) if replace else MODE & ~_umask())
             stream.write(data)
             stream.flush()
             os.fsync(handle)
-        if replace or not _link(aside, path):
-            Path(aside).replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
-    return path.parent
+    return Path(name)
+
+
+def name_it(aside: Path, path: Path, *, replace: bool) -> None:
+    """Move what `stage` wrote to its place, or remove it where that cannot be.
+
+    Raises:
+        FileExistsError: A file is there already, and `replace` is not set.
+        OSError: The folder cannot be written.
+    """
+    try:
+        if replace or not _link(aside, path):
+            aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _require_regular(path: Path) -> None:
@@ -90,7 +126,7 @@ def _require_regular(path: Path) -> None:
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
-def _link(aside: str, path: Path) -> bool:
+def _link(aside: Path, path: Path) -> bool:
     """Give a file its name unless another has it, which a rename would take from that other.
 
     Returns:
@@ -105,7 +141,7 @@ def _link(aside: str, path: Path) -> bool:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         return False
-    Path(aside).unlink()
+    aside.unlink()
     return True
 
 
@@ -118,13 +154,21 @@ def _mode_of(path: Path) -> int:
 
 
 def _umask() -> int:
-    # The system can only be asked for it by setting another.
-    found = os.umask(0o077)
-    os.umask(found)
-    return found
+    # Linux tells it. Elsewhere it can only be asked for by setting another, for all threads.
+    with suppress(OSError):
+        if found := _UMASK.search(_STATUS.read_text(encoding="ascii", errors="replace")):
+            return int(found[1], 8)
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Raises:
+        OSError: The disk fails, or there is no such folder.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
