@@ -37,13 +37,15 @@ class Catalog:
         store: Where the items come from.
         needs_step: Whether the log names items without a scheduled procedure step, which queries
             for attributes of the step will miss.
+        tells_doubts: Whether the log names items that some queries will miss.
 
     Attributes:
         version: Rises by one with each change that altered the items.
     """
 
-    def __init__(self, store: Store, *, needs_step: bool = True) -> None:
+    def __init__(self, store: Store, *, needs_step: bool = True, tells_doubts: bool = True) -> None:
         self.version = 0
+        self._tells_doubts = tells_doubts
         self._needs_step = needs_step
         self._store = store
         self._index = Index()
@@ -185,7 +187,7 @@ class Catalog:
 
     def _take_in(self, items: list[WorklistItem]) -> None:
         self._index.add(*items)
-        for item in items:
+        for item in items if self._tells_doubts else ():
             for reason in doubts(item, needs_step=self._needs_step):
                 telemetry.emit("file_doubtful", source=item.source, step=item.step, reason=reason)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from mwl.catalog import Catalog
-from mwl.store import ABSENT, ANYTHING, PRESENT, Expected, Write, entity_tag
+from mwl.store import ABSENT, ANYTHING, PRESENT, Expected, Store, Write, entity_tag
 from mwl.store.directory import DirectoryStore, WatchMode
 from mwl.store.memory import MemoryStore
 from support.folder import bytes_of, content, parse
@@ -31,7 +31,10 @@ class WritingMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp()).resolve()
-        self.stores = [DirectoryStore(self.folder, parse, watch=self.mode), MemoryStore(parse)]
+        self.stores: list[Store] = [
+            DirectoryStore(self.folder, parse, watch=self.mode),
+            MemoryStore(parse),
+        ]
         self.catalogs = [Catalog(store) for store in self.stores]
         self.model: dict[str, bytes] = {}
 

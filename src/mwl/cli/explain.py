@@ -18,6 +18,7 @@ from mwl.config import Config, load, of_folder, require_worklist
 from mwl.dataset import Elements
 from mwl.errors import ConfigError, DatasetError, InputError, StoreError
 from mwl.explain import explain as explain_query
+from mwl.explain.document import document
 from mwl.find import Worklist
 from mwl.item import WorklistItem
 from mwl.keys import USUAL_KEYS, identifier_of
@@ -120,7 +121,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
     report = explain_query(worklist, access_policy(config), caller, identifier)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if as_json:
-        typer.echo(json.dumps(explanation.document(report, misses), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(document(report, misses), ensure_ascii=False, indent=2))
     else:
         explanation.show(report, misses)
     if report.refused or report.outcome is None or report.outcome.query is None:

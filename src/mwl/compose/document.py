@@ -10,7 +10,7 @@ Source: RFC 8259 (JSON), DICOM PS3.18 section F.2 (DICOM JSON Model).
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ NESTING_LIMIT = 32
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TAG_OF_MODEL = re.compile(r"[0-9A-Fa-f]{8}")
+_TAG_OF_PROGRAM = re.compile(r"([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class _Node:
 
     Args:
         value: Objects and arrays hold nodes, the rest is what Python's reader makes of it.
-        line: From 1.
+        line: From 1; None for what no text was read for.
         source: A number, as it is written.
     """
 
     value: Any
-    line: int
+    line: int | None
     source: str = ""
 
 
@@ -155,6 +156,36 @@ def read_documents(text: str, file: str) -> tuple[list[Document | InputError], b
     return [_document(node, file)], False
 
 
+def document_of(tags: Mapping[str, Any]) -> Document:
+    """Read what a program says of an item: the object of `read_documents`, read by `json` already.
+
+    Besides `0010,0010`, a tag may be written `00100010` and `0010-0010`, as for Orthanc.
+
+    Raises:
+        InputError: It says something that no item can have.
+    """
+    return _document(_node_of(tags, 0), None)
+
+
+def _node_of(value: Any, depth: int) -> _Node:
+    if depth > NESTING_LIMIT:
+        raise InputError(f"more than {NESTING_LIMIT} objects and arrays inside each other")
+    if isinstance(value, Mapping):
+        inner = [(key, _node_of(one, depth + 1)) for key, one in value.items()]
+        found = {_key_of(key, node): node for key, node in inner}
+        if len(found) < len(inner):
+            raise InputError("a key of an object is given twice")
+        return _Node(found, None)
+    if isinstance(value, list):
+        return _Node([_node_of(one, depth + 1) for one in value], None)
+    return _Node(value, None, json.dumps(value))
+
+
+def _key_of(key: str, node: _Node) -> str:
+    tag = _TAG_OF_PROGRAM.fullmatch(key)
+    return f"{tag[1]},{tag[2]}" if tag and not isinstance(node.value, dict) else key
+
+
 def read_template(text: str, file: str) -> list[Assignment]:
     """Read a template: one object by keyword, in whose values placeholders may stand.
 
@@ -176,7 +207,7 @@ def _read(node: _Node, file: str) -> Document | InputError:
         return error
 
 
-def _document(node: _Node, file: str) -> Document:
+def _document(node: _Node, file: str | None) -> Document:
     origin = Origin(file, node.line)
     if not isinstance(node.value, dict):
         raise origin.refuse(
@@ -198,13 +229,13 @@ def _plain(node: _Node) -> Any:
     return [_plain(one) for one in node.value] if isinstance(node.value, list) else node.value
 
 
-def _assignments(node: _Node, parent: Path, file: str) -> Iterator[Assignment]:
+def _assignments(node: _Node, parent: Path, file: str | None) -> Iterator[Assignment]:
     for key, value in node.value.items():
         path = (*parent, *read_path(key, Origin(file, value.line)))
         yield from _assignments_of(path, value, file)
 
 
-def _assignments_of(path: Path, node: _Node, file: str) -> Iterator[Assignment]:
+def _assignments_of(path: Path, node: _Node, file: str | None) -> Iterator[Assignment]:
     """Give the assignments of one key: one for a value, several for the items of a sequence."""
     assignment = Assignment(path, "", Origin(file, node.line))
     if not isinstance(node.value, list):

@@ -10,7 +10,7 @@ from mwl.attributes import (
     SPECIFIC_CHARACTER_SET,
 )
 from mwl.compose.assignments import Assignment, Document, Origin, is_attribute
-from mwl.compose.filling import Fill, fill, missing
+from mwl.compose.filling import FILLS, Fill, fill, missing
 from mwl.compose.layout import count_steps, items_of, laid_out
 from mwl.compose.placeholders import EXAMPLE, Context, expand
 from mwl.compose.values import encoded, fault, in_dicom_form
@@ -72,6 +72,9 @@ class Recipe:
         template: Assignments that an item's own override; placeholders are replaced.
         arguments: Assignments that override those of an item; placeholders are replaced.
         may_be_incomplete: Whether an item may lack what its author alone can know.
+        fills: What is filled in.
+        is_as_said: Whether an item is written as somebody says, values that are none of their VR
+            included, and with nothing beyond `fills`.
 
     Raises:
         InputError: No item can be made: a placeholder that there is not, a value that is none.
@@ -82,10 +85,12 @@ class Recipe:
     template: Sequence[Assignment] = ()
     arguments: Sequence[Assignment] = ()
     may_be_incomplete: bool = False
+    fills: Sequence[Fill] = FILLS
+    is_as_said: bool = False
 
     def __post_init__(self) -> None:
         for assignment in _expanded((*self.template, *self.arguments), EXAMPLE):
-            _element(assignment, _UTF_8)
+            _element(assignment, _UTF_8, is_checked=not self.is_as_said)
 
     def make(self, document: Document, counter: int) -> NewItem:
         """Make an item.
@@ -106,10 +111,12 @@ class Recipe:
             list(_expanded(self.arguments, context)),
         )
         origin = document.origin
-        said, text = _data_set(layers, document)
-        _refuse_empty_items(said, origin)
-        elements, filled = fill(said, text, context)
-        _refuse_equal_steps(elements, origin)
+        said, text = _data_set(layers, document, is_checked=not self.is_as_said)
+        if not self.is_as_said:
+            _refuse_empty_items(said, origin)
+        elements, filled = fill(said, text, context, self.fills, is_as_said=self.is_as_said)
+        if not self.is_as_said:
+            _refuse_equal_steps(elements, origin)
         lacks = tuple(missing(elements))
         if lacks and not self.may_be_incomplete:
             raise origin.refuse(
@@ -125,17 +132,18 @@ def _expanded(assignments: Sequence[Assignment], context: Context) -> Iterator[A
 
 
 def _data_set(
-    layers: Sequence[Sequence[Assignment]], document: Document
+    layers: Sequence[Sequence[Assignment]], document: Document, *, is_checked: bool
 ) -> tuple[Elements, CharacterSet]:
     """Give the data set as it was said, and the character set of its text."""
     steps = count_steps(layers, document.elements)
     assignments = list(laid_out(layers, steps))
     text = _character_set(assignments, document)
-    _check_elements(document.elements, _of_document(document, _ASCII), document.origin)
+    if is_checked:
+        _check_elements(document.elements, _of_document(document, _ASCII), document.origin)
     elements = dict(document.elements)
     for assignment in assignments:
         if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET or assignment.value:
-            put(elements, assignment.path, _element(assignment, text))
+            put(elements, assignment.path, _element(assignment, text, is_checked=is_checked))
     return elements, text
 
 
@@ -168,7 +176,7 @@ def _character_set(assignments: Iterable[Assignment], document: Document) -> Cha
     return chosen
 
 
-def _element(assignment: Assignment, text: CharacterSet) -> Element:
+def _element(assignment: Assignment, text: CharacterSet, *, is_checked: bool) -> Element:
     if len(assignment.path) > NESTING_LIMIT:
         raise assignment.refuse(f"more than {NESTING_LIMIT} sequences inside each other")
     tag = assignment.path[-1].tag
@@ -180,7 +188,7 @@ def _element(assignment: Assignment, text: CharacterSet) -> Element:
             )
         return Element(tag, vr, ())
     value = in_dicom_form(assignment.value, vr)
-    if (wrong := fault(tag, vr, value)) is not None:
+    if is_checked and (wrong := fault(tag, vr, value)) is not None:
         raise assignment.refuse(wrong)
     try:
         return Element(tag, vr, encoded(value, vr, text))
