@@ -180,6 +180,17 @@ class Worklist:
         result = self.results.kept(query) or (yield from self.results.of(query))
         return result.matches
 
+    def now_matching(self, identifier: Elements) -> list[WorklistItem]:
+        """Find items at once among what was read, without keeping the result.
+
+        For keys that an index finds few items by.
+
+        Raises:
+            RequestRefused: A key is not legal.
+        """
+        query = compile_query(identifier, self.rules.policy)
+        return [item for item in self.catalog.candidates(query) if query.matches(item)]
+
     def is_ready(self) -> bool:
         """Tell whether the items were read since the server started or the store was gone.
 
