@@ -24,6 +24,7 @@ from mwl.errors import ConfigError, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Worklist
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, Service
+from mwl.net.journal import Journal
 from mwl.net.listening import BACKLOG, Named, OnDemand, Running, listen, listen_on_loopback
 from mwl.site import KnownModalities, Worklists, access_policy, take_dictionary
 from mwl.wire import negotiation
@@ -244,7 +245,14 @@ class Server:
             modalities=KnownModalities(config, changed),
             stop=partial(loop.call_soon, self.end, "stop"),
             reset=partial(loop.call_soon, self.end, "reset"),
-            metrics=lambda: b"",
+            journal=service.journal,
+            access=lambda: service.access,
+            metrics=web.Metrics(
+                service.journal,
+                lambda: self._worklists.opened,
+                lambda: self._connections.associations if self._connections else 0,
+                telemetry.COUNTS,
+            ),
         )
 
     def _http_rules(self) -> "web.Rules":
@@ -277,6 +285,7 @@ class Server:
                 max_message_bytes=IDENTIFIER_LIMIT_BYTES,
             ),
             values_in_log=not config.deidentify_logs,
+            journal=Journal(config.queries_history_size),
         )
 
 

@@ -5,23 +5,27 @@ The server answers scanners with it (`mwl.server`), and `mwl.explain` tells what
 
 import dataclasses
 import os
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.catalog import Catalog
 from mwl.config import MANUFACTURERS, Config, Modality, modality_of
-from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
+from mwl.dataset import ENCODINGS, CharacterSet, DictionaryEntry, extend_dictionary
 from mwl.errors import ConfigError, StoreError
 from mwl.find import Rules, Worklist
+from mwl.intake import Intake
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
 from mwl.matching.stored import indexed_values
 from mwl.store import Store
-from mwl.store.directory import DirectoryStore, subfolder
+from mwl.store.directory import COMMENT, DirectoryStore, subfolder
+from mwl.store.memory import MemoryStore
 from mwl.store.snapshot import Snapshot
 
 
@@ -61,6 +65,11 @@ class Worklists:
         """Name of the character set of files and queries that name none (`DefaultEncoding`)."""
         return self._config.default_encoding
 
+    @property
+    def default_character_set(self) -> CharacterSet:
+        """The character set of files and queries that name none."""
+        return ENCODINGS[self._config.default_encoding]
+
     def set_default_encoding(self, name: str) -> str:
         """Read every file anew, with another character set for those that name none.
 
@@ -98,11 +107,62 @@ class Worklists:
         )
         return self.of_store(store)
 
-    def of_store(self, store: Store) -> Worklist:
+    def of_store(self, store: Store, *, tells_doubts: bool = True) -> Worklist:
         """Give the worklist that this site would make of another store."""
         dialect = DIALECTS[self._config.worklists.compatibility]
-        catalog = Catalog(store, needs_step=not dialect.skips_missing_sequences)
+        catalog = Catalog(
+            store, needs_step=not dialect.skips_missing_sequences, tells_doubts=tells_doubts
+        )
         return Worklist(catalog, self._rules())
+
+    def copy_of(self, worklist: Worklist) -> Callable[[], Worklist]:
+        """Take the items of a worklist as they are now.
+
+        Returns:
+            What makes a worklist of them that no change reaches; takes its time, in any thread.
+        """
+        items = dict(worklist.catalog.sources)
+        unreadable = dict(worklist.catalog.unreadable)
+
+        def copied() -> Worklist:
+            store = MemoryStore()
+            for source, reason in unreadable.items():
+                store.refuse(source, reason)
+            for source, of_source in items.items():
+                store.put(source, of_source)
+            copy = self.of_store(store, tells_doubts=False)
+            deque(copy.see_every_change(), maxlen=0)
+            return copy
+
+        return copied
+
+    @property
+    def intake(self) -> Intake:
+        """How items are taken from programs."""
+        config = self._config
+        return Intake(
+            now=lambda: datetime.now().astimezone(),
+            new_number=lambda: uuid.uuid4().int,
+            default=ENCODINGS[config.default_encoding],
+            sets_study_instance_uid=config.worklists.set_study_instance_uid,
+            checks_as_orthanc=config.worklists.compatibility == "orthanc",
+        )
+
+    @property
+    def opened(self) -> Mapping[str, Worklist]:
+        """The worklists in use, by the name of their folder."""
+        self.of_everyone()  # it is in use, also when nobody has asked yet
+        return {folder.name: worklist for folder, worklist in self._of_folder.items()}
+
+    def require_folder(self) -> None:
+        """Require that the folder of all worklists can be read.
+
+        Raises:
+            StoreError: It cannot.
+        """
+        root = self._config.worklists.database
+        if not _can_be_listed(root):
+            raise StoreError(f"worklist folder {root} cannot be read", comment=COMMENT)
 
     def _snapshot(self, folder: Path) -> Snapshot | None:
         config = self._config

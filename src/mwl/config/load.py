@@ -30,6 +30,7 @@ class WorklistsConfig:
     database: Path
     filter_issuer_ae_title: Literal["off", "fill", "force"]
     limit_answers: int
+    set_study_instance_uid: bool
     compatibility: Literal["standard", "orthanc"]
     folder_per_called_ae_title: bool
     watch: Literal["auto", "inotify", "scan"]
@@ -66,6 +67,7 @@ class Config:
     dicom_scu_timeout_s: int
     maximum_pdu_length: int
     deidentify_logs: bool
+    queries_history_size: int
     dictionary: tuple[DictionaryEntry, ...]
     http_server_enabled: bool
     http_port: int

@@ -457,6 +457,18 @@ OPTIONS: tuple[Option, ...] = (
         "says.",
     ),
     Option(
+        name="QueriesHistorySize",
+        field="queries_history_size",
+        kind="integer",
+        default=1000,
+        unit="queries",
+        minimum=0,
+        maximum=100_000,
+        from_orthanc=False,
+        help="How many of the last queries `GET /queries` shows, about a kilobyte each. What they "
+        "asked for is shown as in the log, see `DeidentifyLogs`.",
+    ),
+    Option(
         name="Dictionary",
         field="dictionary",
         kind="dictionary",
@@ -611,6 +623,14 @@ OPTIONS: tuple[Option, ...] = (
         minimum=0,
         maximum=2_147_483_647,
         help="Most answers to one query, after which its status is FE00; 0 is no limit.",
+    ),
+    Option(
+        name="Worklists.SetStudyInstanceUidIfMissing",
+        field="set_study_instance_uid",
+        kind="boolean",
+        default=True,
+        help="Whether an item that comes over HTTP without a Study Instance UID gets a new one. "
+        "Without one, a scanner cannot start the examination.",
     ),
     Option(
         name="Worklists.Compatibility",

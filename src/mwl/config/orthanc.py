@@ -60,7 +60,6 @@ KNOWN_WORKLIST_OPTIONS: frozenset[str] = frozenset(
         "DeleteWorklistsOnStableStudy",
         "HousekeepingInterval",
         "LogMatchedWorklistIds",
-        "SetStudyInstanceUidIfMissing",
     }
 )
 """Names in the section `Worklists` that are read past: deletion and creation of items."""

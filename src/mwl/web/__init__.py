@@ -13,10 +13,23 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI
 
 from mwl import __version__
-from mwl.web import docs, errors, modalities, system, tools
+from mwl.web import (
+    batch,
+    docs,
+    errors,
+    events,
+    explaining,
+    health,
+    modalities,
+    queries,
+    system,
+    tools,
+    worklists,
+)
 from mwl.web.access import Guard, Rules
 from mwl.web.context import Context, Identity, Settings
 from mwl.web.entrance import Entrance
+from mwl.web.metrics import Metrics
 from mwl.web.serving import HttpServer
 from mwl.web.within import Reply, call
 
@@ -24,6 +37,13 @@ ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
     system.router,
     modalities.router,
     tools.router,
+    # Before the routes of single items, whose path its own would be too.
+    batch.router,
+    explaining.router,
+    worklists.router,
+    queries.router,
+    events.router,
+    health.router,
 )
 """What makes the routers, in the order of the OpenAPI description."""
 
@@ -74,6 +94,7 @@ __all__ = [
     "App",
     "Context",
     "Identity",
+    "Metrics",
     "Reply",
     "Rules",
     "Settings",

@@ -5,9 +5,11 @@ The composition root (`mwl.server`) makes it of the configuration and the runnin
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
+from mwl.net.journal import Journal
 from mwl.site import KnownModalities, Worklists
 
 
@@ -65,6 +67,8 @@ class Context:
         stop: Ends the server, after the response is out.
         reset: Ends the server and starts it again with its configuration read anew.
         metrics: Gives the metrics as Prometheus reads them.
+        journal: The queries that were answered.
+        access: Gives the rules of who may ask over DICOM.
         associate: Opens an association with a server that is asked.
         execute_lua: Runs a piece of Lua and gives what it printed, or raises an InputError that
             says where it fails; None where there is no Lua.
@@ -77,6 +81,8 @@ class Context:
     stop: Callable[[], object]
     reset: Callable[[], object]
     metrics: Callable[[], bytes]
+    journal: Journal = field(default_factory=lambda: Journal(0))
+    access: Callable[[], AccessPolicy] = AccessPolicy
     associate: Callable[[Peer, list[str]], AbstractAsyncContextManager[ClientAssociation]] = (
         associate
     )

@@ -136,6 +136,16 @@ def error_response(error: ApiError, method: str, uri: str, *, described: bool) -
     """
     if not described:
         return Response(status_code=error.http_status, headers=error.headers)
+    return Response(
+        json.dumps(error_object(error, method, uri)),
+        error.http_status,
+        error.headers,
+        media_type="application/json",
+    )
+
+
+def error_object(error: ApiError, method: str, uri: str) -> dict[str, Any]:
+    """Give the object that says an error."""
     row = CODES[error.code]
     body = {
         "HttpError": http.HTTPStatus(error.http_status).phrase,
@@ -149,12 +159,7 @@ def error_response(error: ApiError, method: str, uri: str, *, described: bool) -
     }
     if error.details:
         body["Details"] = error.details
-    return Response(
-        json.dumps(body),
-        error.http_status,
-        error.headers,
-        media_type="application/json",
-    )
+    return body
 
 
 def _of_framework(error: HTTPException) -> ApiError:
