@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mwl.errors import InputError, SourceChanged, StoreError, WriteError
-from mwl.item import MAX_FILE_BYTES, is_worklist
+from mwl.item import MAX_FILE_BYTES, SUFFIX, is_worklist
 from mwl.store import ANYTHING, Write, entity_tag
 from mwl.store.filesystem import read_whole
 from mwl.store.placing import name_it, stage, sync_folder
@@ -46,7 +46,7 @@ def require_safe(source: str) -> None:
     Raises:
         InputError: It is such a name.
     """
-    if not source.strip() or _UNSAFE.search(source):
+    if not source[: -len(SUFFIX)].strip() or _UNSAFE.search(source):
         reason = "it is empty, or has a slash, a backslash or a control character"
     elif source.startswith("."):
         reason = "it begins with a point"

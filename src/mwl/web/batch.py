@@ -220,7 +220,7 @@ def _order(worklist: Worklist, value: Any, *, force: bool) -> Order:
         require_safe(source)
         return Order(source, tags, forced)
     if number is not None:
-        return Order(source_of_order(worklist, number), tags, forced, ANYTHING, number.strip())
+        return Order(source_of_order(worklist, number), tags, forced, ANYTHING, number.strip(" "))
     return Order(f"{uuid.uuid4()}.wl", tags, forced, ABSENT)
 
 

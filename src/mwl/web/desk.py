@@ -134,7 +134,7 @@ class Desk:
             return Placed(order.source, entity_tag(draft.data), draft.findings)
         [failure] = await asyncio.to_thread(catalog.write, [write])
         await catch_up(worklist)
-        if isinstance(failure, SourceChanged):
+        if isinstance(failure, SourceChanged) and order.expected.may_be_present:
             return None
         if failure is not None:
             raise api_error_of(failure)

@@ -1,5 +1,6 @@
 """The routes called from within the process, without a socket and without access control."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -55,12 +56,19 @@ async def call(
     }
     parts_to_send = [{"type": "http.request", "body": body, "more_body": False}]
     answered: list[Message] = []
+    is_answered = asyncio.Event()
 
     async def receive() -> Message:
-        return parts_to_send.pop() if parts_to_send else {"type": "http.disconnect"}
+        if parts_to_send:
+            return parts_to_send.pop()
+        # The caller stays: an answer that is streamed ends where it finds that nobody listens.
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         answered.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_answered.set()
 
     await app(scope, receive, send)
     start, *rest = answered

@@ -284,7 +284,7 @@ class _Worklists:
         where = self._desk.worklist(called)
         await finished(where.see_every_change())
         source = source_of_order(where, accession_number)
-        order = Order(source, tags, force, expected_by(request), accession_number.strip())
+        order = Order(source, tags, force, expected_by(request), accession_number.strip(" "))
         return self._placed(await self._desk.put(where, order), tells_findings=True)
 
     async def delete(self, worklist: str, request: Request, called: Called = None) -> Response:
@@ -339,7 +339,7 @@ def source_of_order(worklist: Worklist, accession_number: str) -> str:
     Raises:
         ApiError: There are several, or it is no accession number.
     """
-    number = accession_number.strip()
+    number = accession_number.strip(" ")
     is_text = number.isprintable() and not set(number) & set("*?\\")
     if not number or len(number) > ACCESSION_NUMBER_LIMIT or not is_text:
         raise ApiError(
