@@ -7,7 +7,7 @@ business of `mwl.catalog`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -113,8 +113,8 @@ class Intake:
         force: Force,
         previous: bytes | None = None,
         accession_number: str | None = None,
-    ) -> Draft:
-        """Make an item of what is said about it.
+    ) -> Generator[None, None, Draft]:
+        """Make an item of what is said about it, in steps of a millisecond at most.
 
         Identifiers that were made up for the item before stay, as long as it is about the same
         order of the same patient: who sends an item again does not make another study of it.
@@ -130,17 +130,19 @@ class Intake:
         Raises:
             InputError: It can be no item: a key that there is not, a value that is none of its VR.
 
-        Cost: a millisecond for an item of 30 attributes.
+        Cost: two milliseconds for an item of 30 attributes.
         """
         document = document_of(tags)
         if accession_number is not None:
             document = _with_accession_number(document, accession_number)
         before = _read(previous)
+        yield
         item = self._composed(document, force, before)
         data = item.encode()
         if before is not None and previous is not None and _is_same(item.elements, before):
             data = previous
-        findings = self._findings(worklist, source, data, item)
+        yield
+        findings = yield from self._findings(worklist, source, data, item)
         return Draft(
             data,
             tuple(findings),
@@ -191,10 +193,11 @@ class Intake:
 
     def _findings(
         self, worklist: Worklist, source: str, data: bytes, item: NewItem
-    ) -> list[Finding]:
+    ) -> Generator[None, None, list[Finding]]:
         checker = Checker(Conditions(self.now().date(), self.default))
-        for other in self._related(worklist, source, item):
+        for other in [*self._related(worklist, source, item)]:
             checker.file(other.source, other.data)
+            yield
         found = checker.file(source, data)
         return [*found, *(one for one in checker.together() if one.source == source)]
 

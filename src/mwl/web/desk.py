@@ -152,13 +152,15 @@ class Desk:
         tag = None if previous is None else entity_tag(previous)
         if not order.expected.admits(tag):
             raise changed(tag)
-        draft = self._context.worklists.intake.draft(
-            worklist,
-            order.source,
-            order.tags,
-            force=order.force,
-            previous=previous,
-            accession_number=order.accession_number,
+        draft = await finished(
+            self._context.worklists.intake.draft(
+                worklist,
+                order.source,
+                order.tags,
+                force=order.force,
+                previous=previous,
+                accession_number=order.accession_number,
+            )
         )
         if draft.is_refused:
             raise _refused(draft)
