@@ -10,7 +10,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -103,7 +103,7 @@ class Events:
             self._events(), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"}
         )
 
-    async def _events(self) -> AsyncIterator[str]:
+    async def _events(self) -> AsyncGenerator[str, None]:
         with self._reading() as reader:
             yield ": mwl\n\n"
             quiet = 0

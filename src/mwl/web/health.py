@@ -21,9 +21,9 @@ class _Health:
         """Tell whether queries are answered: every folder in use is read, and can be."""
         worklists = self._context.worklists
         try:
-            worklists.require_folder()
             opened = worklists.opened
             waiting = [name for name, worklist in opened.items() if not worklist.is_ready()]
+            worklists.require_folder()
         except StoreError as error:
             raise ApiError("DatabaseUnavailable", error.comment) from error
         if waiting:
