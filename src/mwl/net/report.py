@@ -237,16 +237,16 @@ def query(
     failed = outcome.status not in (Status.SUCCESS, Status.CANCEL, Status.PENDING)
     keys = _keys(message, outcome, with_values=with_values)
     journal.note(
-        calling_ae_title=caller.calling_ae_title,
-        called_ae_title=caller.called_ae_title,
-        host=caller.host,
-        keys=keys,
-        status=outcome.status,
-        comment=outcome.comment,
-        detail=outcome.detail,
-        items=items,
-        answers=outcome.answers,
-        milliseconds=milliseconds,
+        caller.calling_ae_title,
+        caller.called_ae_title,
+        caller.host,
+        keys,
+        outcome.status,
+        outcome.comment,
+        outcome.detail,
+        items,
+        outcome.answers,
+        milliseconds,
     )
     telemetry.emit(
         "query_refused" if failed else "query",

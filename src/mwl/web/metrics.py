@@ -76,7 +76,7 @@ class Metrics(Collector):
             "mwl_query_seconds",
             "Time from a query to its final response.",
             buckets=list(zip(bounds, map(float, accumulate(journal.latencies)), strict=True)),
-            sum_value=journal.latency_sum_s,
+            sum_value=journal.milliseconds / 1000,
         )
 
     def _of_folders(self) -> Iterator[Metric]:
