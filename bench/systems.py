@@ -139,7 +139,10 @@ def free_port() -> int:
 
 def _mwl_command(setting: Setting) -> list[str]:
     program = Path(sys.executable).with_name("mwl")
-    return [str(program), "serve", str(setting.folder), "--port", str(setting.port)]
+    return [
+        *(str(program), "serve", str(setting.folder)),
+        *("--port", str(setting.port), "--http-port", "0"),
+    ]
 
 
 def _mwl_version() -> str:

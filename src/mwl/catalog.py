@@ -5,15 +5,16 @@ This is the only way an item gets into the index. What changed, and when to look
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from types import MappingProxyType
 
 from mwl import telemetry
+from mwl.errors import WriteError
 from mwl.index import Index
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Query, doubts
-from mwl.store import Change, Store, Upsert
+from mwl.store import Change, Store, Upsert, Write
 
 CHANGES_KEPT = 1024
 """How many changes `changes_since` goes back. A reader further behind starts from scratch, which
@@ -36,13 +37,15 @@ class Catalog:
         store: Where the items come from.
         needs_step: Whether the log names items without a scheduled procedure step, which queries
             for attributes of the step will miss.
+        tells_doubts: Whether the log names items that some queries will miss.
 
     Attributes:
         version: Rises by one with each change that altered the items.
     """
 
-    def __init__(self, store: Store, *, needs_step: bool = True) -> None:
+    def __init__(self, store: Store, *, needs_step: bool = True, tells_doubts: bool = True) -> None:
         self.version = 0
+        self._tells_doubts = tells_doubts
         self._needs_step = needs_step
         self._store = store
         self._index = Index()
@@ -135,6 +138,26 @@ class Catalog:
             yield
         yield from self._store.remember(self._items)
 
+    def content(self, source: str) -> bytes | None:
+        """Give the bytes of a source at this moment; see `mwl.store.Store.content`."""
+        return self._store.content(source)
+
+    def changed_ns(self, source: str) -> int | None:
+        """Tell when a source got its content; see `mwl.store.Store.changed_ns`."""
+        return self._store.changed_ns(source)
+
+    def write(self, writes: Sequence[Write]) -> list[WriteError | None]:
+        """Write some sources, each for itself; see `mwl.store.Store.write`.
+
+        What was written shows here once it was noticed and read, as any other change.
+        """
+        return self._store.write(writes)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether to notice a change costs nothing when there is none."""
+        return self._store.is_watching
+
     def close(self) -> None:
         """Release what the store holds."""
         self._store.close()
@@ -164,7 +187,7 @@ class Catalog:
 
     def _take_in(self, items: list[WorklistItem]) -> None:
         self._index.add(*items)
-        for item in items:
+        for item in items if self._tells_doubts else ():
             for reason in doubts(item, needs_step=self._needs_step):
                 telemetry.emit("file_doubtful", source=item.source, step=item.step, reason=reason)
 

@@ -14,7 +14,9 @@ never a value that may belong to a patient.
     │   └── RemoteProtocolError  the peer did                        A-ABORT with a reason
     ├── RequestRefused           well-formed, declined               DIMSE failure status
     ├── PeerRefused              client side: rejected, aborted, timed out, unreachable
-    └── StoreError               the worklist cannot be read now     DIMSE failure status
+    ├── StoreError               the worklist cannot be read now     DIMSE failure status
+    └── WriteError               the worklist cannot be written      HTTP 500, 507
+        └── SourceChanged        it is not as the writer believes    HTTP 412
 """
 
 ERROR_COMMENT_LIMIT = 64
@@ -141,3 +143,29 @@ class StoreError(MwlError):
     def __init__(self, message: str, *, comment: str) -> None:
         super().__init__(message)
         self.comment = comment[:ERROR_COMMENT_LIMIT]
+
+
+class WriteError(MwlError):
+    """A worklist item cannot be written, and is as it was.
+
+    Args:
+        message: What cannot be written and why.
+        is_full: Whether there is no room for it.
+    """
+
+    def __init__(self, message: str, *, is_full: bool = False) -> None:
+        super().__init__(message)
+        self.is_full = is_full
+
+
+class SourceChanged(WriteError):
+    """A source does not hold what its writer takes it to hold, so nothing was written.
+
+    Args:
+        message: What it is instead.
+        entity_tag: Of what it holds now; None when it is not there.
+    """
+
+    def __init__(self, message: str, *, entity_tag: str | None = None) -> None:
+        super().__init__(message)
+        self.entity_tag = entity_tag

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from mwl import telemetry
 from mwl.catalog import Catalog
-from mwl.dataset import Elements, decode
+from mwl.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
 from mwl.errors import DatasetError, RequestRefused, StoreError
 from mwl.item import WorklistItem
 from mwl.matching import Policy, Query
@@ -30,6 +30,9 @@ READ_SLICE = 64
 
 CACHED_QUERIES = 1024
 """Compiled queries kept, in queries."""
+
+CACHED_SEARCHES = 128
+"""Compiled searches of programs kept, in searches."""
 
 CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
@@ -110,13 +113,18 @@ class Worklist:
     Args:
         catalog: The items.
         rules: How to match and answer.
+
+    Attributes:
+        results: Results of the queries asked last.
     """
 
     def __init__(self, catalog: Catalog, rules: Rules) -> None:
         self.catalog = catalog
         self.rules = rules
-        self._results = Results(catalog)
+        self.results = Results(catalog)
+        self._is_ready = False
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
+        self._searched = lru_cache(maxsize=CACHED_SEARCHES)(self._compile_search)
 
     def find(self, request: Request) -> Generator[Batch | None, None, Outcome]:
         """Answer one query; see the module's head for the shape.
@@ -132,15 +140,15 @@ class Worklist:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
             return Outcome(refusal.status, refusal.comment, refusal.offending)
-        result = self._results.kept(query)
+        result = self.results.kept(query)
         if result is None:
-            result = yield from self._results.of(query)
+            result = yield from self.results.of(query)
         matches, limit = result.matches, self.rules.limit_answers
         batches = result.batches.get(request.variant)
         if batches is not None:
             yield from batches
         else:
-            yield from self._results.batches(
+            yield from self.results.batches(
                 result, request.variant, limit, partial(_frame, query, request.variant)
             )
         is_cut = 0 < limit < len(matches)
@@ -150,9 +158,52 @@ class Worklist:
             looked_at=result.looked_at,
             answers=limit if is_cut else len(matches),
             detail=f"LimitAnswers {limit} of {len(matches)} matches" if is_cut else "",
-            exclusion=None if matches else self._results.exclusion(result),
+            exclusion=None if matches else self.results.exclusion(result),
             matches=matches,
         )
+
+    def search(self, identifier: Elements) -> Generator[None, None, Sequence[WorklistItem]]:
+        """Find the items that a query matches, in the order of answers.
+
+        For programs of the site: no rule for stations and no limit holds.
+
+        Args:
+            identifier: What to match; without any key that is every item.
+
+        Raises:
+            StoreError: The store cannot be read.
+            RequestRefused: A key is not legal.
+        """
+        yield from self.see_every_change()
+        encoded = encode(identifier.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+        query = self._searched(encoded)
+        result = self.results.kept(query) or (yield from self.results.of(query))
+        return result.matches
+
+    def now_matching(self, identifier: Elements) -> list[WorklistItem]:
+        """Find items at once among what was read, without keeping the result.
+
+        For keys that an index finds few items by.
+
+        Raises:
+            RequestRefused: A key is not legal.
+        """
+        query = compile_query(identifier, self.rules.policy)
+        return [item for item in self.catalog.candidates(query) if query.matches(item)]
+
+    def is_ready(self) -> bool:
+        """Tell whether the items were read since the server started or the store was gone.
+
+        Raises:
+            StoreError: The store cannot be read now.
+        """
+        try:
+            ticket = self.catalog.notice()
+        except StoreError:
+            self._is_ready = False
+            raise
+        self._is_ready = self._is_ready or self.catalog.is_current(ticket)
+        return self._is_ready
 
     def see_every_change(self) -> Generator[None, None, None]:
         """Read every change of the store that was complete before now, a slice at a time.
@@ -167,6 +218,7 @@ class Worklist:
             self.catalog.read(READ_SLICE)
             if not self.catalog.is_current(ticket):
                 yield
+        self._is_ready = True
 
     def _query(self, request: Request) -> Query:
         compile_ = (
@@ -176,6 +228,11 @@ class Worklist:
         )
         station_ae_title = request.calling_ae_title if self.rules.station_rule != "off" else None
         return compile_(request.identifier, request.variant.transfer_syntax, station_ae_title)
+
+    def _compile_search(self, identifier: bytes) -> Query:
+        elements = decode(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+        _require_modest(elements)
+        return compile_query(elements, self.rules.policy)
 
     def _compile(
         self, identifier: bytes, transfer_syntax: str, station_ae_title: str | None

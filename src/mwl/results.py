@@ -240,6 +240,10 @@ class Results:
         self._catalog = catalog
         self._kept: OrderedDict[Query, Result] = OrderedDict()
         self._running: dict[Query, _Evaluation] = {}
+        self.hits = 0
+        """Queries that a kept result answered."""
+        self.evaluations = 0
+        """Queries that every candidate was tried on for."""
         self.kept_bytes = 0
         """Memory that the kept results take, in bytes; at most `KEPT_BYTES`."""
 
@@ -252,6 +256,7 @@ class Results:
         if result is None or not self._follow(result):
             return None
         self._kept.move_to_end(query)
+        self.hits += 1
         return result
 
     def of(self, query: Query) -> Generator[None, None, Result]:
@@ -287,6 +292,7 @@ class Results:
         evaluation = self._running.get(query)
         if evaluation is None:
             evaluation = self._running[query] = _Evaluation(query, self._catalog)
+            self.evaluations += 1
         evaluation.asking += 1
         try:
             while evaluation.result is None:

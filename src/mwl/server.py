@@ -4,18 +4,17 @@ What an option means is in `mwl.config`; what the parts do is in their own modul
 """
 
 import asyncio
-import errno
 import gc
-import os
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from mwl import telemetry
+from mwl.access import AccessPolicy
 from mwl.config import Config
 from mwl.dataset import (
     TRANSFER_SYNTAXES,
@@ -25,17 +24,17 @@ from mwl.errors import ConfigError, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Worklist
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, Service
-from mwl.site import Worklists, access_policy, take_dictionary
+from mwl.net.journal import Journal
+from mwl.net.listening import BACKLOG, Named, OnDemand, Running, listen, listen_on_loopback
+from mwl.site import KnownModalities, Worklists, access_policy, take_dictionary
 from mwl.wire import negotiation
 from mwl.wire.association import Limits
 
-_PORT_HINTS: Mapping[int | None, str] = MappingProxyType(
-    {
-        errno.EADDRINUSE: "another program has this port; choose another with --port",
-        errno.EACCES: "ports below 1024 need a privilege; choose a higher one with --port",
-    }
-)
-"""What to do about a port that cannot be had."""
+if TYPE_CHECKING:
+    from mwl import web
+
+Ending = Literal["stop", "reset"]
+"""Why a server ended: to be gone, or to start again with its configuration read anew."""
 
 FILES_WANTED = 4096
 """Descriptors to have room for: connections up to their limit, folders and files."""
@@ -48,8 +47,12 @@ REGISTRY_LATER_S = 1.0
 to be there before a query asks for a rare attribute, late enough for those who wait to be answered.
 """
 
-BACKLOG = 512
-"""Connections that may wait to be accepted: every device of a hospital after a power cut."""
+_DICOM = Named("DicomHost", "DicomPort", "--port")
+_HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
+
+
+def _nothing() -> None:
+    pass
 
 
 class Server:
@@ -57,16 +60,27 @@ class Server:
 
     Args:
         config: What to serve, where and to whom.
+
+    Attributes:
+        host: Address of DICOM, as listened on.
+        port: Its TCP port.
+        http_port: TCP port of HTTP, 0 without.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._worklists = Worklists(config)
+        self._http: OnDemand | None = None
+        self._routes: web.App | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: Ending = "stop"
+        self._ended = asyncio.Event()
         self._connections: Connections | None = None
         self._listener: asyncio.Server | None = None
         self._preloading: Callable[[], None] = _nothing
         self.host = ""
         self.port = 0
+        self.http_port = 0
 
     async def start(self) -> Self:
         """Listen, and begin to read the folder; queries wait until it is read.
@@ -76,12 +90,18 @@ class Server:
         """
         config = self._config
         take_dictionary(config)
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         service = self._service()
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
-        listening = _listen(config.dicom_host, config.dicom_port)
+        tls = _tls(config)
+        listening = listen(config.dicom_host, config.dicom_port, _DICOM)
+        try:
+            http_sockets = _listen_http(config)
+        except ConfigError:
+            listening.close()
+            raise
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._listener = await loop.create_server(
@@ -97,8 +117,12 @@ class Server:
             port=self.port,
             folder=str(config.worklists.database.absolute()),
         )
+        if http_sockets:
+            self._serve_http(service, http_sockets, tls)
         if (worklist := self._worklists.of_everyone()) is not None:
-            self._preloading = _preload(loop, worklist)
+            self._preloading = _preload(loop, worklist, self._when_loaded)
+        else:
+            self._when_loaded()
         return self
 
     async def stop(self) -> None:
@@ -108,20 +132,140 @@ class Server:
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()
         self._preloading()
-        await self._connections.close()
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(self._connections.close())
+            if self._http is not None:
+                ending.create_task(self._http.stop())
         self._worklists.close()
         telemetry.emit("stopped")
         telemetry.write_together(None)
 
-    async def serve(self) -> None:
-        """Start, run until SIGTERM, SIGINT or SIGHUP, stop."""
-        stop = asyncio.Event()
+    async def serve(self) -> Ending:
+        """Start, run until SIGTERM, SIGINT or SIGHUP or until HTTP says so, stop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
         await self.start()
-        await stop.wait()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.end, "stop")
+        await self._ended.wait()
         await self.stop()
+        return self._ending
+
+    def end(self, ending: Ending) -> None:
+        """Let `serve` return."""
+        self._ending = ending
+        self._ended.set()
+
+    def rest(
+        self, method: str, uri: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Ask a route of this server from within, as scripts do; no password is asked for.
+
+        It blocks until the answer is there, so it is for any thread but that of the event loop.
+
+        Returns:
+            Its HTTP status and its body.
+
+        Raises:
+            ConfigError: HTTP is not served.
+        """
+        if self._loop is None or self._http is None:
+            raise ConfigError(
+                "a script asks a route, and HTTP is not served", option="HttpServerEnabled"
+            )
+        asked = self._ask(self._http, method, uri, body, headers)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
+    async def _ask(
+        self,
+        http: OnDemand,
+        method: str,
+        uri: str,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+    ) -> tuple[int, bytes]:
+        from mwl import web  # noqa: PLC0415 - see `_serve_http`
+
+        await http.ready()
+        if self._routes is None:
+            raise ConfigError("HTTP could not be started: see the log")
+        reply = await web.call(self._routes, method, uri, body, headers)
+        return reply.status, reply.body
+
+    def _when_loaded(self) -> None:
+        if self._http is not None:
+            self._http.begin()
+
+    def _serve_http(
+        self, service: Service, sockets: list[socket.socket], tls: ssl.SSLContext | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        host, self.http_port = sockets[0].getsockname()[:2]
+
+        def make() -> Running:
+            # The framework takes longer to import than all the rest, and few scanners ask for it.
+            from mwl import web  # noqa: PLC0415
+
+            self._routes = web.create_app(self._context(service, loop))
+            serving = web.serving(self._routes, self._http_rules(), sockets, tls)
+            # What was imported stays: no search for cycles need look at it while others wait.
+            gc.freeze()
+            return serving
+
+        def failed(error: Exception) -> None:
+            telemetry.emit("internal_error", error=error)
+
+        self._http = OnDemand(loop, sockets, make, failed)
+        telemetry.emit("http_listening", host=host, port=self.http_port, tls=tls is not None)
+
+    def _context(self, service: Service, loop: asyncio.AbstractEventLoop) -> "web.Context":
+        from mwl import web  # noqa: PLC0415 - see `_serve_http`
+
+        config = self._config
+
+        def changed(policy: AccessPolicy) -> None:
+            service.access = policy
+
+        return web.Context(
+            identity=web.Identity(
+                name=config.name,
+                ae_title=config.dicom_ae_title,
+                dicom_port=self.port,
+                http_port=self.http_port,
+                is_secure=config.http_authentication or not config.remote_access_allowed,
+                folder=str(config.worklists.database.absolute()),
+            ),
+            settings=web.Settings(
+                describe_errors=config.http_describe_errors,
+                hide_values=config.deidentify_logs,
+                scu_timeout_s=config.dicom_scu_timeout_s,
+                may_execute_lua=config.execute_lua_enabled,
+                authentication=config.http_authentication,
+            ),
+            worklists=self._worklists,
+            modalities=KnownModalities(config, changed),
+            stop=partial(loop.call_soon, self.end, "stop"),
+            reset=partial(loop.call_soon, self.end, "reset"),
+            journal=service.journal,
+            access=lambda: service.access,
+            metrics=web.Metrics(
+                service.journal,
+                lambda: self._worklists.opened,
+                lambda: self._connections.associations if self._connections else 0,
+                telemetry.COUNTS,
+            ),
+        )
+
+    def _http_rules(self) -> "web.Rules":
+        from mwl import web  # noqa: PLC0415 - see `_serve_http`
+
+        config = self._config
+        return web.Rules(
+            remote_allowed=config.remote_access_allowed,
+            authentication=config.http_authentication,
+            users=config.registered_users,
+            hosts=frozenset(host.lower() for host in config.http_hosts),
+            describe_errors=config.http_describe_errors,
+        )
 
     def _service(self) -> Service:
         config = self._config
@@ -141,6 +285,7 @@ class Server:
                 max_message_bytes=IDENTIFIER_LIMIT_BYTES,
             ),
             values_in_log=not config.deidentify_logs,
+            journal=Journal(config.queries_history_size),
         )
 
 
@@ -152,28 +297,56 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Give a listening socket: of one address, or of all of them, IPv4 and IPv6, without a host."""
+def _listen_http(config: Config) -> list[socket.socket]:
+    """Give the listening sockets of HTTP; none when it is off, or does without a taken port."""
+    if not config.http_server_enabled:
+        return []
+    port = config.http_port
     try:
-        if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
-            )
-        family, *_ = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104 - the operator asked for all addresses
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        in_port = number in _PORT_HINTS
-        reason = os.strerror(number) if number and in_port else str(error)
-        raise ConfigError(
-            f"cannot listen on {host or 'all addresses'}, port {port}: {reason}",
-            option="DicomPort" if in_port else "DicomHost",
-            hint=_PORT_HINTS[number] if number and in_port else None,
-        ) from error
+        if config.http_bind_addresses:
+            return [listen(address, port, _HTTP) for address in config.http_bind_addresses]
+        if config.remote_access_allowed:
+            return [listen("", port, _HTTP)]
+        return listen_on_loopback(port, _HTTP)
+    except ConfigError as error:
+        if not config.http_may_fail:
+            raise
+        telemetry.emit("http_unavailable", port=port, reason=error.message, hint=error.hint)
+        return []
 
 
-def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[], None]:
+def _tls(config: Config) -> ssl.SSLContext | None:
+    """Give what HTTPS is encrypted with; None without."""
+    if not config.http_server_enabled or not config.ssl_enabled:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    option, file = "SslCertificate", config.ssl_certificate
+    try:
+        context.load_cert_chain(file)
+        if config.ssl_verify_peers:
+            option, file = "SslTrustedClientCertificates", config.ssl_trusted_client_certificates
+            context.load_verify_locations(file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # an SSLError is one
+        expected = (
+            "a certificate and its private key, without a password"
+            if option == "SslCertificate"
+            else "certificates"
+        )
+        message = f"{file}: {error.strerror or error}; expected is a PEM file with {expected}"
+        raise ConfigError(message, option=option) from error
+    return context
+
+
+def _preload(
+    loop: asyncio.AbstractEventLoop, worklist: Worklist, loaded: Callable[[], None] = _nothing
+) -> Callable[[], None]:
     """Read the folder in slices between other work, so that the first query need not wait.
+
+    Args:
+        loop: The loop to do it on.
+        worklist: Whose folder.
+        loaded: Is called when it is read, or cannot be.
 
     Returns:
         What ends it before its time.
@@ -186,6 +359,7 @@ def _preload(loop: asyncio.AbstractEventLoop, worklist: Worklist) -> Callable[[]
         except (StopIteration, StoreError):
             # Read, or not to be read: the store has said so. Those who waited are answered first.
             loop.call_later(REGISTRY_LATER_S, load_registry)
+            loaded()
         else:
             loop.call_soon(step)
 
@@ -203,7 +377,3 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
         gc.enable()
         gc.freeze()
     yield from worklist.catalog.remember()
-
-
-def _nothing() -> None:
-    pass

@@ -3,24 +3,29 @@
 The server answers scanners with it (`mwl.server`), and `mwl.explain` tells what it would answer.
 """
 
+import dataclasses
 import os
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.catalog import Catalog
-from mwl.config import Config
-from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
-from mwl.errors import StoreError
+from mwl.config import MANUFACTURERS, Config, Modality, modality_of
+from mwl.dataset import ENCODINGS, CharacterSet, DictionaryEntry, extend_dictionary
+from mwl.errors import ConfigError, StoreError
 from mwl.find import Rules, Worklist
+from mwl.intake import Intake
 from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
 from mwl.matching.stored import indexed_values
 from mwl.store import Store
-from mwl.store.directory import DirectoryStore, subfolder
+from mwl.store.directory import COMMENT, DirectoryStore, subfolder
+from mwl.store.memory import MemoryStore
 from mwl.store.snapshot import Snapshot
 
 
@@ -55,6 +60,39 @@ class Worklists:
             return None
         return self._open(self._config.worklists.database)
 
+    @property
+    def default_encoding(self) -> str:
+        """Name of the character set of files and queries that name none (`DefaultEncoding`)."""
+        return self._config.default_encoding
+
+    @property
+    def default_character_set(self) -> CharacterSet:
+        """The character set of files and queries that name none."""
+        return ENCODINGS[self._config.default_encoding]
+
+    def set_default_encoding(self, name: str) -> str:
+        """Read every file anew, with another character set for those that name none.
+
+        Args:
+            name: A name of `ENCODINGS`, in upper or lower case.
+
+        Returns:
+            The name as `ENCODINGS` has it.
+
+        Raises:
+            ConfigError: There is no such name.
+        """
+        canonical = {known.lower(): known for known in ENCODINGS}.get(name.strip().lower())
+        if canonical is None:
+            raise ConfigError(f"allowed are {', '.join(ENCODINGS)}", option="DefaultEncoding")
+        if canonical != self._config.default_encoding:
+            self._config = dataclasses.replace(self._config, default_encoding=canonical)
+            # A query at work ends on what it began with.
+            before, self._of_folder = self._of_folder, {}
+            for worklist in before.values():
+                worklist.catalog.close()
+        return canonical
+
     def _open(self, folder: Path) -> Worklist:
         if folder not in self._of_folder:
             self._of_folder[folder] = self._new(folder)
@@ -69,11 +107,62 @@ class Worklists:
         )
         return self.of_store(store)
 
-    def of_store(self, store: Store) -> Worklist:
+    def of_store(self, store: Store, *, tells_doubts: bool = True) -> Worklist:
         """Give the worklist that this site would make of another store."""
         dialect = DIALECTS[self._config.worklists.compatibility]
-        catalog = Catalog(store, needs_step=not dialect.skips_missing_sequences)
+        catalog = Catalog(
+            store, needs_step=not dialect.skips_missing_sequences, tells_doubts=tells_doubts
+        )
         return Worklist(catalog, self._rules())
+
+    def copy_of(self, worklist: Worklist) -> Callable[[], Worklist]:
+        """Take the items of a worklist as they are now.
+
+        Returns:
+            What makes a worklist of them that no change reaches; takes its time, in any thread.
+        """
+        items = dict(worklist.catalog.sources)
+        unreadable = dict(worklist.catalog.unreadable)
+
+        def copied() -> Worklist:
+            store = MemoryStore()
+            for source, reason in unreadable.items():
+                store.refuse(source, reason)
+            for source, of_source in items.items():
+                store.put(source, of_source)
+            copy = self.of_store(store, tells_doubts=False)
+            deque(copy.see_every_change(), maxlen=0)
+            return copy
+
+        return copied
+
+    @property
+    def intake(self) -> Intake:
+        """How items are taken from programs."""
+        config = self._config
+        return Intake(
+            now=lambda: datetime.now().astimezone(),
+            new_number=lambda: uuid.uuid4().int,
+            default=ENCODINGS[config.default_encoding],
+            sets_study_instance_uid=config.worklists.set_study_instance_uid,
+            checks_as_orthanc=config.worklists.compatibility == "orthanc",
+        )
+
+    @property
+    def opened(self) -> Mapping[str, Worklist]:
+        """The worklists in use, by the name of their folder."""
+        self.of_everyone()  # it is in use, also when nobody has asked yet
+        return {folder.name: worklist for folder, worklist in self._of_folder.items()}
+
+    def require_folder(self) -> None:
+        """Require that the folder of all worklists can be read.
+
+        Raises:
+            StoreError: It cannot.
+        """
+        root = self._config.worklists.database
+        if not _can_be_listed(root):
+            raise StoreError(f"worklist folder {root} cannot be read", comment=COMMENT)
 
     def _snapshot(self, folder: Path) -> Snapshot | None:
         config = self._config
@@ -116,6 +205,71 @@ class Worklists:
             with suppress(StoreError):
                 deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
+
+
+KnownModality = Modality
+"""One that `KnownModalities` has."""
+
+
+class KnownModalities:
+    """The known modalities of a running server; what changes is lost when it ends, as in Orthanc.
+
+    Args:
+        config: The ones that the configuration names, and the rest of the rules.
+        changed: Is given the rules of who may ask whenever they change.
+    """
+
+    def __init__(self, config: Config, changed: Callable[[AccessPolicy], None]) -> None:
+        self._config = config
+        self._changed = changed
+        self._of_name = {modality.name: modality for modality in config.modalities}
+
+    @property
+    def names(self) -> list[str]:
+        """The names, sorted."""
+        return sorted(self._of_name)
+
+    def get(self, name: str) -> Modality | None:
+        """Give a modality, None when there is none of that name."""
+        return self._of_name.get(name)
+
+    def put(self, name: str, value: object) -> None:
+        """Add a modality, or put it in the place of another.
+
+        Args:
+            name: Its name.
+            value: A value of `DicomModalities`, a list or an object.
+
+        Raises:
+            ConfigError: The value cannot be used.
+        """
+        self._of_name[name] = self.read(name, value)
+        self._apply()
+
+    @staticmethod
+    def read(name: str, value: object) -> Modality:
+        """Give the modality that a value of `DicomModalities` describes, without adding it.
+
+        Raises:
+            ConfigError: The value cannot be used.
+        """
+        modality = modality_of(name, value)
+        if modality.manufacturer not in MANUFACTURERS:
+            raise ConfigError(
+                f"unknown, allowed are {', '.join(MANUFACTURERS)}", option="Manufacturer"
+            )
+        return modality
+
+    def remove(self, name: str) -> bool:
+        """Forget a modality; tell whether there was one of that name."""
+        if self._of_name.pop(name, None) is None:
+            return False
+        self._apply()
+        return True
+
+    def _apply(self) -> None:
+        modalities = tuple(self._of_name.values())
+        self._changed(access_policy(dataclasses.replace(self._config, modalities=modalities)))
 
 
 def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:

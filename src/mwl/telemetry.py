@@ -147,6 +147,28 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             Level.WARNING,
             "A peer broke the protocol: what was found and the reason of the A-ABORT sent.",
         ),
+        "http_listening": Event(
+            Level.INFO, "The server takes HTTP requests: address and port, whether with TLS."
+        ),
+        "http_unavailable": Event(
+            Level.WARNING,
+            "HTTP is not served, because its port is taken; DICOM is (`mwl serve FOLDER` only).",
+        ),
+        "http_request": Event(
+            Level.DEBUG,
+            "An HTTP request that changes nothing was answered: by whom it was asked "
+            "and its status; of its address the path alone, for the rest may name patients.",
+        ),
+        "http_change": Event(
+            Level.INFO,
+            "An HTTP request that may change something was answered; see `http_request`.",
+        ),
+        "http_refused": Event(
+            Level.WARNING, "An HTTP request was refused: by whom it was asked, and why."
+        ),
+        "http_trouble": Event(
+            Level.WARNING, "What the HTTP library complains of, such as a request that is none."
+        ),
         "internal_error": Event(
             Level.ERROR, "A fault of this program, with its traceback. Please report it."
         ),
@@ -374,6 +396,8 @@ _LEVELS: dict[str, str | None] = {}
 """For each event, the name of its level when that is written, else None."""
 _WRITERS: list[_Writer] = []
 """The one in use."""
+_VERBOSITY: list[Verbosity] = []
+"""What was chosen."""
 
 
 def configure(
@@ -392,14 +416,22 @@ def configure(
         stream: Where lines go; None is the standard error stream.
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
-    least = VERBOSITY[level]
     _WRITERS[:] = [_Writer(_RENDERERS[format](_Clock(time_ns)), _Sink(stream))]
+    set_verbosity(level)
+
+
+def verbosity() -> Verbosity:
+    """Tell which events are written."""
+    return _VERBOSITY[0]
+
+
+def set_verbosity(level: Verbosity) -> None:
+    """Choose which events are written from now on."""
+    least = VERBOSITY[level]
+    _VERBOSITY[:] = [level]
     _LEVELS.update(
         {name: row.level.name if row.level >= least else None for name, row in EVENTS.items()}
     )
-
-
-configure()
 
 
 def write_together(later: Callable[[Callable[[], None]], object] | None) -> None:
@@ -413,6 +445,9 @@ def write_together(later: Callable[[Callable[[], None]], object] | None) -> None
     sink.later = later
     if later is None:
         sink.flush()
+
+
+configure()
 
 
 def enabled(event: str) -> bool:

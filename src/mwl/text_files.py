@@ -71,12 +71,12 @@ class Node:
 
     Args:
         value: Objects and arrays hold nodes, the rest is what Python's reader makes of it.
-        line: From 1.
+        line: From 1; None for what no text was read for.
         source: A number, as it is written.
     """
 
     value: Any
-    line: int
+    line: int | None
     source: str = ""
 
     def plain(self) -> Any:

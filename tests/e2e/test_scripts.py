@@ -49,7 +49,7 @@ def serving() -> Iterator[subprocess.Popen[str]]:
     if not (ROOT / ".venv" / "mwl-developer").exists():
         pytest.skip("scripts/test has not prepared .venv here")
     process = subprocess.Popen(
-        [ROOT / "scripts" / "serve", "--port", "0"],
+        [ROOT / "scripts" / "serve", "--port", "0", "--http-port", "0"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

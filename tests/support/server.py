@@ -95,6 +95,11 @@ class RunningServer:
     log: Log
     process: subprocess.Popen[str]
 
+    @property
+    def http_port(self) -> int:
+        """Port of HTTP, for a server that was started with `--http-port`."""
+        return int(self.log.wait_for("http_listening").fields["port"])
+
     def stop(self) -> str:
         """End the server as an operator does, and give the whole log."""
         self.process.terminate()
@@ -108,6 +113,7 @@ def _command(arguments: tuple[str | Path, ...], host: str) -> list[str]:
     return [
         *(sys.executable, "-m", "mwl", "serve", *map(str, arguments)),
         *("--host", host, "--port", "0"),
+        *(() if "--http-port" in arguments else ("--http-port", "off")),
     ]
 
 

@@ -3,8 +3,8 @@
 In a block marked `console` a line that begins with `$ ` is a command, what follows is its output.
 In the output `...` stands for any text of a line, and alone on a line for any lines. A command ends
 with status 0 unless the next one is `echo $?`. `mwl serve` runs on, as in a second terminal, until
-the page ends. It takes a free port here, which stands for the page's 4242. A block of any other
-kind right behind a file's name in backquotes is the content of that file.
+the page ends. It takes free ports here, which stand for the page's 4242 and 8042. A block of any
+other kind right behind a file's name in backquotes is the content of that file.
 """
 
 import os
@@ -20,10 +20,11 @@ TIMEOUT_S = 30.0
 """Longest that a command may take."""
 
 PAGE_PORT = "4242"
+PAGE_HTTP_PORT = "8042"
 STATUS = "echo $?"
 """Asks for the exit status of the command before."""
 
-_LISTENING = re.compile(r" listening .* port=(\d+)")
+_LISTENING = re.compile(r" (http_)?listening .* port=(\d+)")
 _BLOCK = re.compile(r"(?:`([\w.]+)`[^`]*?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -66,7 +67,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = PAGE_PORT
+        self._ports = {PAGE_PORT: PAGE_PORT, PAGE_HTTP_PORT: PAGE_HTTP_PORT}
         self._status = 0
         self._servers: list[subprocess.Popen[str]] = []
         self._environment = os.environ | {
@@ -86,7 +87,8 @@ class Terminal:
         if command == STATUS:
             shown, self._status = str(self._status), 0
             return shown
-        command = command.replace(PAGE_PORT, self._port)
+        for shown, port in self._ports.items():
+            command = command.replace(shown, port)
         if command.startswith("mwl serve"):
             return self._serve(command)
         done = subprocess.run(
@@ -101,16 +103,21 @@ class Terminal:
             check=False,
         )
         self._status = done.returncode
-        return done.stdout.replace(self._port, PAGE_PORT)
+        return self._as_on_the_page(done.stdout)
 
     @property
     def status(self) -> int:
         """Exit status of the last command."""
         return self._status
 
+    def _as_on_the_page(self, output: str) -> str:
+        for shown, port in self._ports.items():
+            output = output.replace(port, shown)
+        return output
+
     def _serve(self, command: str) -> str:
         server = subprocess.Popen(
-            ["bash", "-c", f"exec {command} --port 0"],
+            ["bash", "-c", f"exec {command} --port 0 --http-port 0"],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -123,9 +130,9 @@ class Terminal:
         for line in server.stderr:
             lines.append(line)
             if (listening := _LISTENING.search(line)) is not None:
-                self._port = listening[1]
+                self._ports[PAGE_HTTP_PORT if listening[1] else PAGE_PORT] = listening[2]
             if " folder_loaded " in line:
-                return "".join(lines).replace(self._port, PAGE_PORT)
+                return self._as_on_the_page("".join(lines))
         raise AssertionError(f"{command} ended: {''.join(lines)}")
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ def test_the_folder_given_to_init_is_one_of_the_working_directory_and_the_file_p
 
 def test_check_tells_that_a_file_can_be_used(tmp_path: Path) -> None:
     file = tmp_path / "mwl.json"
-    text = '{"HttpPort": 8042, "Worklist": {}, "Worklists": {"Enable": true, "Database": "."}}'
+    text = '{"HttpTimeout": 60, "Worklist": {}, "Worklists": {"Enable": true, "Database": "."}}'
     file.write_text(text, encoding="utf-8")
     assert run("check", file) == (
         f"warning: {file}:1: Worklist: is not an option (did you mean Worklists?)\n"

@@ -16,6 +16,7 @@ from mwl.config import (
     Note,
     WorklistsConfig,
     check,
+    in_force,
     load,
     of_folder,
 )
@@ -78,6 +79,7 @@ def test_without_a_file_every_option_has_orthancs_default() -> None:
         database=Path("worklists"),
         filter_issuer_ae_title="off",
         limit_answers=0,
+        set_study_instance_uid=True,
         compatibility="standard",
         folder_per_called_ae_title=False,
         watch="auto",
@@ -89,7 +91,7 @@ def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
     in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "loopback_may_query"}
+    assert top == fields - {"worklists", "loopback_may_query", "http_may_fail"}
     assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
@@ -137,6 +139,7 @@ def test_values_of_every_kind_are_read(tmp_path: Path) -> None:
         database=tmp_path / "wl",
         filter_issuer_ae_title="force",
         limit_answers=10,
+        set_study_instance_uid=True,
         compatibility="orthanc",
         folder_per_called_ae_title=True,
         watch="scan",
@@ -197,6 +200,9 @@ def test_both_forms_of_modalities_are_read(tmp_path: Path) -> None:
                 "AllowEcho": False,
                 "AllowFindWorklist": False,
                 "AllowStore": True,
+                "LocalAet": "ME",
+                "Timeout": 7,
+                "UseDicomTls": True,
             },
             "xa1": {"AET": "XA1", "Host": "10.0.0.9", "Port": 104},
         }
@@ -211,6 +217,11 @@ def test_both_forms_of_modalities_are_read(tmp_path: Path) -> None:
             port=104,
             allow_echo=False,
             allow_find_worklist=False,
+            local_ae_title="ME",
+            timeout_s=7,
+            use_tls=True,
+            manufacturer="GE",
+            others=(("AllowStore", True),),
         ),
         Modality(name="xa1", ae_title="XA1", host="10.0.0.9", port=104),
     )
@@ -403,7 +414,9 @@ def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: P
     assert {note.kind for note in notes} == {"ignored"}
 
 
-@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"])
+@pytest.mark.parametrize(
+    "option", ["HttpTimeout", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"]
+)
 def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
     note = the_note(tmp_path, {option: {"Anything": [1, None]}})
     assert (note.kind, note.option, note.line) == ("ignored", option, 2)
@@ -448,9 +461,9 @@ def test_other_options_of_orthancs_worklist_plugin_are_ignored(tmp_path: Path) -
 
 
 def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path: Path) -> None:
-    entry = {"AET": "A", "Host": "h", "Port": 1, "Timeout": 5, "AllowFindWorklists": True}
-    timeout, misspelt = checked(tmp_path, {"DicomModalities": {"a": entry}}).notes
-    assert (timeout.kind, timeout.option) == ("ignored", "DicomModalities.a.Timeout")
+    entry = {"AET": "A", "Host": "h", "Port": 1, "AllowGet": False, "AllowFindWorklists": True}
+    others, misspelt = checked(tmp_path, {"DicomModalities": {"a": entry}}).notes
+    assert (others.kind, others.option) == ("ignored", "DicomModalities.a.AllowGet")
     assert (misspelt.kind, misspelt.hint) == ("warning", "did you mean AllowFindWorklist?")
 
 
@@ -512,10 +525,10 @@ def test_an_option_given_twice_in_a_file_is_an_error_that_names_both_lines(
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ('{"HttpPort": 1,\n"HttpPort": 2}', "HttpPort"),
+        ('{"HttpTimeout": 1,\n"HttpTimeout": 2}', "HttpTimeout"),
         ('{"PostgreSQL": {"Enable": true,\n"Enable": false}}', "PostgreSQL.Enable"),
         ('{"Worklists": {"Colour": 1,\n"Colour": 2}}', "Worklists.Colour"),
-        (MODALITY_WITH % '"Timeout": 1,\n"Timeout": 2', "DicomModalities.a.Timeout"),
+        (MODALITY_WITH % '"AllowGet": true,\n"AllowGet": false', "DicomModalities.a.AllowGet"),
     ],
 )
 def test_a_key_without_meaning_given_twice_is_a_warning(
@@ -570,3 +583,37 @@ def test_orthancs_own_configuration_file_loads_without_a_warning(tmp_path: Path)
     result = checked(tmp_path, text)
     assert result.errors == []
     assert {note.kind for note in result.notes} == {"ignored"}
+
+
+@pytest.mark.parametrize(
+    "value", [[], "x", {"a": 1}, {"a": ""}, {"": "b"}, {"a:b": "Tulpe"}, {"a": ["Tulpe"]}]
+)
+def test_users_that_are_none_are_refused_without_a_password(tmp_path: Path, value: object) -> None:
+    error = the_error(tmp_path, {"RegisteredUsers": value})
+    assert error.option == "RegisteredUsers"
+    assert "Tulpe" not in str(error)
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    config = config_of(tmp_path, {"RegisteredUsers": {"nurse": "Tulpe"}})
+    assert config.registered_users == {"nurse": "Tulpe"}
+    assert "Tulpe" not in repr(config)
+    shown = in_force(config, secrets=False)["RegisteredUsers"]
+    assert shown == {"nurse": "(hidden)"}
+
+
+def test_authentication_is_as_remote_access_unless_it_is_said(tmp_path: Path) -> None:
+    for remote in (True, False):
+        content = {"RemoteAccessAllowed": remote}
+        assert config_of(tmp_path, content).http_authentication is remote
+        for said in (True, False):
+            given = content | {"AuthenticationEnabled": said}
+            assert config_of(tmp_path, given).http_authentication is said
+
+
+def test_addresses_are_a_list_of_texts(tmp_path: Path) -> None:
+    content = {"HttpBindAddresses": ["127.0.0.1", "::1"]}
+    assert config_of(tmp_path, content).http_bind_addresses == ("127.0.0.1", "::1")
+    wrongs: tuple[object, ...] = ("127.0.0.1", [1], [""], {})
+    for wrong in wrongs:
+        assert the_error(tmp_path, {"HttpBindAddresses": wrong}).option == "HttpBindAddresses"

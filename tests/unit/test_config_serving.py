@@ -98,3 +98,55 @@ def test_a_host_that_cannot_be_resolved_is_a_warning(tmp_path: Path) -> None:
 def test_no_host_an_address_and_a_name_can_be_resolved(tmp_path: Path, host: str) -> None:
     content = {"DicomHost": host, "Worklists": {"Database": "."}}
     assert missing_here(loaded(tmp_path, content)) == []
+
+
+USERS = {"nurse": "Tulpe-93-Regen"}
+REMOTE = {"RemoteAccessAllowed": True, "Worklists": {"Enable": True}}
+
+
+@pytest.mark.parametrize(
+    ("content", "option"),
+    [
+        ({}, "RegisteredUsers"),
+        ({"AuthenticationEnabled": True, "SslEnabled": True}, "RegisteredUsers"),
+        ({"HttpInsecureRemote": True}, "RegisteredUsers"),
+        ({"AuthenticationEnabled": False}, "AuthenticationEnabled"),
+        ({"AuthenticationEnabled": False, "SslEnabled": True}, "AuthenticationEnabled"),
+        ({"RegisteredUsers": USERS}, "SslEnabled"),
+    ],
+)
+def test_remote_access_that_is_not_safe_is_refused(
+    tmp_path: Path, content: Mapping[str, Any], option: str
+) -> None:
+    (error,) = refusals(loaded(tmp_path, REMOTE | dict(content)))
+    assert error.option == option
+    assert error.hint
+    assert "Tulpe" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"RegisteredUsers": USERS, "SslEnabled": True},
+        {"RegisteredUsers": USERS, "HttpInsecureRemote": True},
+        {"AuthenticationEnabled": False, "HttpInsecureRemote": True},
+        {"HttpServerEnabled": False},
+        {"RemoteAccessAllowed": False},
+        {"RemoteAccessAllowed": False, "AuthenticationEnabled": True, "RegisteredUsers": USERS},
+    ],
+)
+def test_remote_access_that_is_safe_or_wanted_all_the_same_is_not_refused(
+    tmp_path: Path, content: Mapping[str, Any]
+) -> None:
+    assert refusals(loaded(tmp_path, REMOTE | dict(content))) == []
+
+
+def test_a_certificate_that_is_missing_is_a_warning(tmp_path: Path) -> None:
+    content = {"SslEnabled": True, "Worklists": {"Database": "."}}
+    note = the_warning(tmp_path, content)
+    assert (note.option, note.message) == (
+        "SslCertificate",
+        f"{tmp_path / 'certificate.pem'} is no file",
+    )
+    (tmp_path / "certificate.pem").touch()
+    assert missing_here(loaded(tmp_path, content)) == []

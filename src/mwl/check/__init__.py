@@ -65,6 +65,22 @@ class Finding:
         """Keyword of the attribute; "" when there is none."""
         return keyword_of(self.path[-1]) if len(self.path) % 2 else ""
 
+    def document(self) -> dict[str, str]:
+        """Give it for programs: what `json.dumps` takes."""
+        rule = self.rule
+        return {
+            "rule": rule.number,
+            "severity": self.severity,
+            "file": self.source,
+            "path": self.path_text,
+            "keyword": self.keyword,
+            "message": self.message,
+            "title": rule.title,
+            "why": rule.why,
+            "section": rule.section,
+            "advice": rule.advice,
+        }
+
 
 class Checker:
     """Checks files one after the other, and at the end what they are together.

@@ -108,7 +108,7 @@ def check(
         typer.echo("note: there is no *.wl file; folders in a folder are not looked into", err=True)
     findings = [*_checked(files, checker), *checker.together()]
     if as_json:
-        typer.echo(json.dumps([_as_json(finding) for finding in findings], indent=2))
+        typer.echo(json.dumps([finding.document() for finding in findings], indent=2))
     else:
         _print(findings, files, is_quiet=quiet)
     severities = {finding.severity for finding in findings}
@@ -208,22 +208,6 @@ def _with_progress(files: Sequence[_Source]) -> Iterable[_Source]:
 
 
 # ------------------------------------------------------------------------------- output
-
-
-def _as_json(finding: Finding) -> dict[str, str]:
-    rule = finding.rule
-    return {
-        "rule": rule.number,
-        "severity": finding.severity,
-        "file": finding.source,
-        "path": finding.path_text,
-        "keyword": finding.keyword,
-        "message": finding.message,
-        "title": rule.title,
-        "why": rule.why,
-        "section": rule.section,
-        "advice": rule.advice,
-    }
 
 
 def _print(findings: Sequence[Finding], files: Sequence[_Source], *, is_quiet: bool) -> None:

@@ -121,5 +121,5 @@ def show(
         loaded = load(files, os.environ)
     except ConfigError as error:
         fail(error)
-    shown = origins(loaded) if with_origins else in_force(loaded.config)
+    shown = origins(loaded) if with_origins else in_force(loaded.config, secrets=False)
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))

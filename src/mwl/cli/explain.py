@@ -92,8 +92,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
     Exit status: 0 the query would be answered, also with an empty list; 1 it would be refused;
     2 the arguments cannot be used.
     """
-    # After the arguments are read: the matcher and rich are not needed for --help.
-    from mwl.cli import explanation  # noqa: PLC0415
+    # After the arguments are read: the help does not wait for the matcher.
     from mwl.cli.inquiry import Inquiry  # noqa: PLC0415
 
     telemetry.configure("none")
@@ -104,8 +103,12 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
         fail(error)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if as_json:
-        typer.echo(json.dumps(explanation.document(report, misses), ensure_ascii=False, indent=2))
+        from mwl.explain.document import document  # noqa: PLC0415
+
+        typer.echo(json.dumps(document(report, misses), ensure_ascii=False, indent=2))
     else:
+        from mwl.cli import explanation  # noqa: PLC0415 - rich is not needed for JSON
+
         explanation.show(report, misses)
     if report.refused or report.outcome is None or report.outcome.query is None:
         raise typer.Exit(1)

@@ -1,6 +1,5 @@
-"""How an explanation is shown: to people, and to programs."""
+"""How an explanation is shown to people."""
 
-import dataclasses
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mwl.attributes import ACCESSION_NUMBER, PATIENT_ID, PATIENT_NAME
-from mwl.dataset import CharacterSet, Elements, name_of, to_json, values
+from mwl.dataset import CharacterSet, Elements, name_of, values
 from mwl.dump import dump
 from mwl.errors import DatasetError
-from mwl.explain import Miss, Report
+from mwl.explain import Report
 from mwl.text import escape
 
 WIDTH_OF_FILE = 120
@@ -149,56 +148,3 @@ def _hint_parts(report: Report) -> Iterator[Any]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-# For programs.
-
-
-def document(report: Report, misses: int) -> dict[str, Any]:
-    """Give a report as what `json.dumps` takes, with so many of the misses."""
-    outcome = report.outcome
-    return {
-        "caller": dataclasses.asdict(report.caller),
-        "refused": report.refused._asdict() if report.refused else None,
-        "status": f"{outcome.status:04X}" if outcome else None,
-        "comment": outcome.comment if outcome else "",
-        "offending": [f"{tag:08X}" for tag in outcome.offending] if outcome else [],
-        "detail": outcome.detail if outcome else "",
-        "items": report.items,
-        "matches": len(report.matches),
-        "answers": [
-            {
-                "source": item.source,
-                "step": item.step + 1,
-                "identifier": to_json(*report.answer(item)),
-            }
-            for item in report.matches[: outcome.answers if outcome else 0]
-        ],
-        "keys": [
-            {
-                "key": key.name,
-                "label": key.label,
-                "asks": key.words,
-                "values": key.asked,
-                "excluded": key.excluded,
-            }
-            for key in report.keys
-        ],
-        "returned": list(report.returned),
-        "misses": [_miss_document(miss, report) for miss in report.misses[:misses]],
-        "missed": len(report.misses),
-        "unreadable": dict(report.unreadable),
-        "hints": [hint._asdict() for hint in report.hints],
-    }
-
-
-def _miss_document(miss: Miss, report: Report) -> dict[str, Any]:
-    words = {key.criterion: key.words for key in report.keys}
-    return {
-        "source": miss.item.source,
-        "step": miss.item.step + 1,
-        "excluded_by": [
-            {"key": criterion.name, "asks": words.get(criterion, ""), "stored": stored}
-            for criterion, stored in miss.stored()
-        ],
-    }

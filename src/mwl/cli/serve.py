@@ -4,8 +4,9 @@ import asyncio
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +15,18 @@ from mwl.cli.arguments import checked_ae_title, fail
 from mwl.cli.config import report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
+
+HIGHEST_PORT = 65535
+
+
+HTTP_OFF = "off"
+"""What stands for no HTTP in place of its port."""
+
+
+def _checked_http_port(value: str | None) -> str | None:
+    if value in {None, HTTP_OFF} or (value.isdecimal() and int(value) <= HIGHEST_PORT):
+        return value
+    raise typer.BadParameter(f"found {value!r}, allowed is a port from 0 to {HIGHEST_PORT} or off")
 
 
 def serve(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -50,6 +63,14 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         str | None,
         typer.Option(help="Address to listen on.  [default: 127.0.0.1; with --config: DicomHost]"),
     ] = None,
+    http_port: Annotated[
+        str | None,
+        typer.Option(
+            callback=_checked_http_port,
+            metavar="PORT",
+            help="TCP port of HTTP; 0 takes a free one, off takes none.  [default: 8042]",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log whole queries and the files that answer.")
     ] = False,
@@ -64,31 +85,39 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
 
     from mwl.server import Server  # noqa: PLC0415
 
+    def serve_once(settings: Config) -> str:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(Server(settings).serve())
+
     level: telemetry.Verbosity = "trace" if trace else "verbose" if verbose else "default"
     telemetry.configure(level, log_format, sys.stderr)
     try:
-        settings = _settings(folder, config)
-        settings = dataclasses.replace(
-            settings,
-            dicom_ae_title=settings.dicom_ae_title if ae_title is None else ae_title,
-            dicom_port=settings.dicom_port if port is None else port,
-            dicom_host=settings.dicom_host if host is None else host,
-        )
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(Server(settings).serve())
+        given = {
+            "dicom_ae_title": ae_title,
+            "dicom_port": port,
+            "dicom_host": host,
+            "http_server_enabled": None if http_port is None else http_port != HTTP_OFF,
+            "http_port": None if http_port in {None, HTTP_OFF} else int(http_port),
+        }
+        overrides = {name: value for name, value in given.items() if value is not None}
+        while serve_once(_settings(folder, config, overrides)) == "reset":
+            pass
     except ConfigError as error:
         fail(error)
 
 
-def _settings(folder: Path | None, config: list[Path] | None) -> Config:
+def _settings(
+    folder: Path | None, config: list[Path] | None, overrides: Mapping[str, Any]
+) -> Config:
     if (folder is None) == (config is None):
         raise ConfigError(
             "give either a FOLDER or --config",
             hint="try `mwl serve FOLDER`; `mwl config init` prints a configuration to start from",
         )
     if folder is not None:
-        return of_folder(folder)
+        return dataclasses.replace(of_folder(folder), **overrides)
     loaded = load(config or [], os.environ)
+    loaded = dataclasses.replace(loaded, config=dataclasses.replace(loaded.config, **overrides))
     report_notes(loaded.notes)
     require_worklist(loaded)
     return loaded.config

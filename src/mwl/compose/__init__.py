@@ -10,7 +10,7 @@ Source: DICOM PS3.4 Table K.6-1 (what an item has), PS3.5 Table 6.2-1 (what a va
 """
 
 from mwl.compose.assignments import Assignment, Document, Origin, read_arguments
-from mwl.compose.document import read_documents, read_template
+from mwl.compose.document import document_of, read_documents, read_template
 from mwl.compose.filling import FILLS, Fill
 from mwl.compose.naming import DEFAULT_NAMES, SUFFIX, FileNames
 from mwl.compose.placeholders import PLACEHOLDERS
@@ -29,6 +29,7 @@ __all__ = [
     "NewItem",
     "Origin",
     "Recipe",
+    "document_of",
     "read_arguments",
     "read_documents",
     "read_table",

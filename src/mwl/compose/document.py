@@ -8,8 +8,9 @@ Two forms are read: the DICOM JSON Model, by tag with VR, and a plain one by key
 Source: RFC 8259 (JSON), DICOM PS3.18 section F.2 (DICOM JSON Model).
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mwl.attributes import SCHEDULED_PROCEDURE_STEP_SEQUENCE
@@ -19,9 +20,10 @@ from mwl.compose.layout import items_of
 from mwl.dataset import SINGLE_VALUE_TEXT_VRS, from_json, vr_of
 from mwl.errors import InputError
 from mwl.keys import Path, PathStep
-from mwl.text_files import Node, read_json
+from mwl.text_files import NESTING_LIMIT, Node, read_json
 
 _TAG_OF_MODEL = re.compile(r"[0-9A-Fa-f]{8}")
+_TAG_OF_PROGRAM = re.compile(r"([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})")
 _CHARACTER_SET_OF_MODEL = "00080005"
 _STEPS = (PathStep(SCHEDULED_PROCEDURE_STEP_SEQUENCE),)
 
@@ -46,6 +48,36 @@ def read_documents(text: str, file: str) -> tuple[list[Document | InputError], b
     return [_document(node, file)], False
 
 
+def document_of(tags: Mapping[str, Any]) -> Document:
+    """Read what a program says of an item: the object of `read_documents`, read by `json` already.
+
+    Besides `0010,0010`, a tag may be written `00100010` and `0010-0010`, as for Orthanc.
+
+    Raises:
+        InputError: It says something that no item can have.
+    """
+    return _document(_node_of(tags, 0), None)
+
+
+def _node_of(value: Any, depth: int) -> Node:
+    if depth > NESTING_LIMIT:
+        raise InputError(f"more than {NESTING_LIMIT} objects and arrays inside each other")
+    if isinstance(value, Mapping):
+        inner = [(key, _node_of(one, depth + 1)) for key, one in value.items()]
+        found = {_key_of(key, node): node for key, node in inner}
+        if len(found) < len(inner):
+            raise InputError("a key of an object is given twice")
+        return Node(found, None)
+    if isinstance(value, list):
+        return Node([_node_of(one, depth + 1) for one in value], None)
+    return Node(value, None, json.dumps(value))
+
+
+def _key_of(key: str, node: Node) -> str:
+    tag = _TAG_OF_PROGRAM.fullmatch(key)
+    return f"{tag[1]},{tag[2]}" if tag and not isinstance(node.value, dict) else key
+
+
 def read_template(text: str, file: str) -> list[Assignment]:
     """Read a template: one object by keyword, in whose values placeholders may stand.
 
@@ -67,7 +99,7 @@ def _read(node: Node, file: str) -> Document | InputError:
         return error
 
 
-def _document(node: Node, file: str) -> Document:
+def _document(node: Node, file: str | None) -> Document:
     origin = Origin(file, node.line)
     if not isinstance(node.value, dict):
         raise origin.refuse(
@@ -109,7 +141,7 @@ def _take_character_set(model: dict[str, Any], origin: Origin) -> str:
     return said.strip(" ")
 
 
-def _listed_steps(node: Node, file: str) -> int | None:
+def _listed_steps(node: Node, file: str | None) -> int | None:
     """Give the number of steps that an object lists; None when it does not list them."""
     for key, value in node.value.items():
         listed = isinstance(value.value, list)
@@ -118,13 +150,13 @@ def _listed_steps(node: Node, file: str) -> int | None:
     return None
 
 
-def _assignments(node: Node, parent: Path, file: str) -> Iterator[Assignment]:
+def _assignments(node: Node, parent: Path, file: str | None) -> Iterator[Assignment]:
     for key, value in node.value.items():
         path = (*parent, *read_path(key, Origin(file, value.line)))
         yield from _assignments_of(path, value, file)
 
 
-def _assignments_of(path: Path, node: Node, file: str) -> Iterator[Assignment]:
+def _assignments_of(path: Path, node: Node, file: str | None) -> Iterator[Assignment]:
     """Give the assignments of one key: one for a value, several for the items of a sequence.
 
     The items of a sequence come behind one that empties it, for a list is all that is in it. Steps

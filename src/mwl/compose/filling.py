@@ -3,7 +3,7 @@
 Source: DICOM PS3.4 Table K.6-1: type 1 has a value, type 2 may be empty, type 1C depends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mwl.attributes import (
@@ -153,7 +153,12 @@ _NEEDED_AT_TOP, _NEEDED_IN_STEP = (
 
 
 def fill(
-    elements: Elements, text: CharacterSet, context: Context
+    elements: Elements,
+    text: CharacterSet,
+    context: Context,
+    rows: Sequence[Fill] = FILLS,
+    *,
+    is_as_said: bool = False,
 ) -> tuple[Elements, tuple[Fill, ...]]:
     """Fill in what is missing.
 
@@ -161,6 +166,9 @@ def fill(
         elements: The item as it was said; not changed.
         text: Character set that its text is written in.
         context: What new identifiers are made of.
+        rows: What is filled in.
+        is_as_said: Whether the item stays as it is beyond these: no step is made, and nothing in
+            a step; no attribute of type 2.
 
     Returns:
         The item, with one step at least, and what was filled in; a row once for each step.
@@ -169,8 +177,14 @@ def fill(
     steps = [dict(step) for step in items_of(elements, SCHEDULED_PROCEDURE_STEP_SEQUENCE)] or [{}]
     item = _Item(dict(elements), steps, text, context)
     filled = tuple(
-        row for row in FILLS for holder in _holders(item, row) if _fill(row, holder, item)
+        row
+        for row in rows
+        if not (is_as_said and row.in_step)
+        for holder in _holders(item, row)
+        if _fill(row, holder, item)
     )
+    if is_as_said:
+        return _sorted(item.elements), filled
     for step in steps:
         _add_empty(step, _EMPTY_IN_STEP)
     sequence = tuple(_sorted(step) for step in steps)

@@ -11,7 +11,7 @@ from mwl.attributes import (
 )
 from mwl.compose.assignments import Assignment, Document, Origin, is_attribute
 from mwl.compose.character_sets import ASCII, UTF_8, Declared, choose, declared, of_elements
-from mwl.compose.filling import FILL_OF_CHARACTER_SET, Fill, fill, missing
+from mwl.compose.filling import FILL_OF_CHARACTER_SET, FILLS, Fill, fill, missing
 from mwl.compose.layout import count_steps, items_of, laid_out, within
 from mwl.compose.placeholders import EXAMPLE, Context, expand
 from mwl.compose.values import encoded, fault, in_dicom_form
@@ -71,6 +71,9 @@ class Recipe:
         template: What an item's own assignments and elements override; placeholders are replaced.
         arguments: What overrides those of an item; placeholders are replaced.
         may_be_incomplete: Whether an item may lack what its author alone can know.
+        fills: What is filled in.
+        is_as_said: Whether an item is written as somebody says, values that are none of their VR
+            included, and with nothing beyond `fills`.
 
     Raises:
         InputError: No item can be made: a placeholder that there is not, a value that is none.
@@ -81,13 +84,15 @@ class Recipe:
     template: Sequence[Assignment] = ()
     arguments: Sequence[Assignment] = ()
     may_be_incomplete: bool = False
+    fills: Sequence[Fill] = FILLS
+    is_as_said: bool = False
 
     def __post_init__(self) -> None:
         for assignment in _expanded((*self.template, *self.arguments), EXAMPLE):
             if assignment.path[-1].tag == SPECIFIC_CHARACTER_SET and assignment.value:
                 declared(assignment.value, assignment.origin)
             else:
-                _element(assignment, UTF_8)
+                _element(assignment, UTF_8, is_checked=not self.is_as_said)
 
     def make(self, document: Document, counter: int) -> NewItem:
         """Make an item.
@@ -105,12 +110,16 @@ class Recipe:
         template = within(list(_expanded(self.template, context)), document)
         arguments = list(_expanded(self.arguments, context))
         origin = document.origin
-        said, (_, text, is_extended) = _data_set(template, document, arguments)
-        _refuse_empty_items(said, origin)
-        elements, filled = fill(said, text, context)
+        is_checked = not self.is_as_said
+        layers = (template, document.assignments, arguments)
+        said, (_, text, is_extended) = _data_set(layers, document, is_checked=is_checked)
+        if is_checked:
+            _refuse_empty_items(said, origin)
+        elements, filled = fill(said, text, context, self.fills, is_as_said=self.is_as_said)
         if is_extended:
             filled = (FILL_OF_CHARACTER_SET, *filled)
-        _refuse_equal_steps(elements, origin)
+        if is_checked:
+            _refuse_equal_steps(elements, origin)
         lacks = tuple(missing(elements))
         if lacks and not self.may_be_incomplete:
             raise origin.refuse(
@@ -126,29 +135,37 @@ def _expanded(assignments: Sequence[Assignment], context: Context) -> Iterator[A
 
 
 def _data_set(
-    template: Sequence[Assignment], document: Document, arguments: Sequence[Assignment]
+    layers: Sequence[Sequence[Assignment]], document: Document, *, is_checked: bool
 ) -> tuple[Elements, Declared]:
-    """Give the data set as it was said, and the character set of its text."""
-    layers = (template, document.assignments, arguments)
+    """Give the data set as it was said, and the character set of its text.
+
+    Args:
+        layers: What the template, the document and the arguments assign.
+        document: What is said about the item alone.
+        is_checked: Whether values have to be such of their VR.
+    """
     steps = count_steps(layers, document)
     below, own, above = (list(laid_out(layer, steps)) for layer in layers)
     declared_set = choose(below, (*own, *above), document)
     text = declared_set.text
-    _check_elements(document.elements, of_elements(document, ASCII), document.origin)
+    if is_checked:
+        _check_elements(document.elements, of_elements(document, ASCII), document.origin)
     elements: Elements = {}
-    _put_all(elements, below, text)
+    _put_all(elements, below, text, is_checked=is_checked)
     _lay_over(elements, document.elements)
-    _put_all(elements, (*own, *above), text)
+    _put_all(elements, (*own, *above), text, is_checked=is_checked)
     if declared_set.value:
         term = declared_set.value.encode("ascii")
         elements[SPECIFIC_CHARACTER_SET] = Element(SPECIFIC_CHARACTER_SET, "CS", term)
     return elements, declared_set
 
 
-def _put_all(elements: Elements, assignments: Iterable[Assignment], text: CharacterSet) -> None:
+def _put_all(
+    elements: Elements, assignments: Iterable[Assignment], text: CharacterSet, *, is_checked: bool
+) -> None:
     for assignment in assignments:
         if assignment.path[-1].tag != SPECIFIC_CHARACTER_SET:
-            put(elements, assignment.path, _element(assignment, text))
+            put(elements, assignment.path, _element(assignment, text, is_checked=is_checked))
 
 
 def _lay_over(elements: Elements, others: Elements) -> None:
@@ -165,7 +182,7 @@ def _lay_over(elements: Elements, others: Elements) -> None:
                 put(elements, (place, PathStep(one.tag)), one)
 
 
-def _element(assignment: Assignment, text: CharacterSet) -> Element:
+def _element(assignment: Assignment, text: CharacterSet, *, is_checked: bool) -> Element:
     if len(assignment.path) > NESTING_LIMIT:
         raise assignment.refuse(f"more than {NESTING_LIMIT} sequences inside each other")
     tag = assignment.path[-1].tag
@@ -177,7 +194,7 @@ def _element(assignment: Assignment, text: CharacterSet) -> Element:
             )
         return Element(tag, vr, ())
     value = in_dicom_form(assignment.value, vr)
-    if (wrong := fault(tag, vr, value)) is not None:
+    if is_checked and (wrong := fault(tag, vr, value)) is not None:
         raise assignment.refuse(wrong)
     try:
         return Element(tag, vr, encoded(value, vr, text))

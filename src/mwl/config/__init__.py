@@ -16,11 +16,12 @@ from mwl.config.load import (
     load,
     of_folder,
 )
-from mwl.config.options import OPTIONS, Option
+from mwl.config.options import OPTIONS, Option, modality_of
 from mwl.config.serving import missing_here, refusals, require_worklist
-from mwl.config.values import DictionaryEntry, Modality
+from mwl.config.values import MANUFACTURERS, DictionaryEntry, Modality
 
 __all__ = [
+    "MANUFACTURERS",
     "OPTIONS",
     "Checked",
     "Config",
@@ -35,6 +36,7 @@ __all__ = [
     "in_force",
     "load",
     "missing_here",
+    "modality_of",
     "of_folder",
     "origins",
     "refusals",

@@ -51,12 +51,20 @@ def default_file(values: Mapping[str, object] | None = None) -> str:
     return f"{_HEADER}{{\n{body}\n}}\n"
 
 
-def in_force(config: Config) -> dict[str, Any]:
-    """Give every option with its value as it would stand in a file; sections are objects."""
+def in_force(config: Config, *, secrets: bool = True) -> dict[str, Any]:
+    """Give every option with its value as it would stand in a file; sections are objects.
+
+    Args:
+        config: The values.
+        secrets: Whether passwords are among them.
+    """
     result: dict[str, Any] = {}
     for section, options in _sections(OPTIONS):
         holder = config.worklists if section else config
-        values = {option.key: option.to_json(getattr(holder, option.field)) for option in options}
+        values = {
+            option.key: option.to_json(getattr(holder, option.field), secrets=secrets)
+            for option in options
+        }
         if section:
             result[section] = values
         else:

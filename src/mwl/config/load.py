@@ -30,6 +30,7 @@ class WorklistsConfig:
     database: Path
     filter_issuer_ae_title: Literal["off", "fill", "force"]
     limit_answers: int
+    set_study_instance_uid: bool
     compatibility: Literal["standard", "orthanc"]
     folder_per_called_ae_title: bool
     watch: Literal["auto", "inotify", "scan"]
@@ -40,8 +41,9 @@ class WorklistsConfig:
 class Config:
     """All that an operator can set. The fields are explained in `mwl.config.options.OPTIONS`.
 
-    One is no option: `loopback_may_query`, which only `mwl serve FOLDER` sets, lets any caller on
-    the loopback interface do everything.
+    Two are no options; only `mwl serve FOLDER` sets them. `loopback_may_query` lets any caller on
+    the loopback interface do everything, `http_may_fail` lets DICOM be served without HTTP when its
+    port is taken.
     """
 
     name: str
@@ -62,11 +64,35 @@ class Config:
     default_encoding: str
     case_sensitive_person_names: bool
     dicom_scp_timeout_s: int
+    dicom_scu_timeout_s: int
     maximum_pdu_length: int
     deidentify_logs: bool
+    queries_history_size: int
     dictionary: tuple[DictionaryEntry, ...]
+    http_server_enabled: bool
+    http_port: int
+    http_bind_addresses: tuple[str, ...]
+    http_hosts: tuple[str, ...]
+    remote_access_allowed: bool
+    http_insecure_remote: bool
+    authentication_enabled: bool | None
+    registered_users: Mapping[str, str] = dataclasses.field(repr=False)
+    ssl_enabled: bool
+    ssl_certificate: Path
+    ssl_verify_peers: bool
+    ssl_trusted_client_certificates: Path
+    http_describe_errors: bool
+    execute_lua_enabled: bool
     worklists: WorklistsConfig
     loopback_may_query: bool = False
+    http_may_fail: bool = False
+
+    @property
+    def http_authentication(self) -> bool:
+        """Whether HTTP asks for a password."""
+        if self.authentication_enabled is None:
+            return self.remote_access_allowed
+        return self.authentication_enabled
 
     @property
     def dicom_always_allow_other(self) -> bool:
@@ -181,7 +207,11 @@ def of_folder(folder: Path) -> Config:
     config = load([], {}).config
     worklists = dataclasses.replace(config.worklists, enable=True, database=folder)
     return dataclasses.replace(
-        config, dicom_host="127.0.0.1", worklists=worklists, loopback_may_query=True
+        config,
+        dicom_host="127.0.0.1",
+        worklists=worklists,
+        loopback_may_query=True,
+        http_may_fail=True,
     )
 
 
@@ -394,7 +424,7 @@ _WORKLISTS = tuple(
     key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
 )
 _KEYS = {alias: option.key for option in OPTIONS for alias in option.aliases}
-_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist")
+_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist", "LocalAet", "Timeout")
 _ALIKE = 0.8
 """How alike two names must be for one to be the other misspelt: 1 is equal."""
 

@@ -20,6 +20,7 @@ from mwl.config.values import (
     dictionary_to_json,
     modalities_to_json,
     modality_list,
+    one_modality,
 )
 from mwl.errors import ConfigError
 
@@ -87,11 +88,12 @@ class Option:
         """
         return KINDS[self.kind].parse(value, self, folder)
 
-    def to_json(self, value: object) -> object:
-        """Give the value in a file for a value of the field."""
+    def to_json(self, value: object, *, secrets: bool = True) -> object:
+        """Give the value in a file for a value of the field, with or without passwords."""
         if self.choices:
             return next(written for written, meaning in self.choices if meaning == value)
-        return KINDS[self.kind].to_json(value)
+        kind = KINDS[self.kind]
+        return kind.to_json(value) if secrets or kind.hide is None else kind.hide(value)
 
 
 def _boolean(value: object, option: Option, folder: Path) -> bool:
@@ -99,6 +101,10 @@ def _boolean(value: object, option: Option, folder: Path) -> bool:
     if not isinstance(value, bool):
         raise refused(value, option)
     return value
+
+
+def _switch(value: object, option: Option, folder: Path) -> bool | None:
+    return None if value is None else _boolean(value, option, folder)
 
 
 def _integer(value: object, option: Option, folder: Path) -> int:
@@ -159,11 +165,44 @@ def _cache(value: object, option: Option, folder: Path) -> str:
     return str(value) if value in ("auto", "off") else str(_path(value, option, folder))
 
 
+def _users(value: object, option: Option, folder: Path) -> Mapping[str, str]:
+    del folder
+    # The message of `refused` would show the passwords.
+    wrong = ConfigError(f"allowed is {option.allowed}", option=option.name)
+    if not isinstance(value, dict):
+        raise wrong
+    for name, password in value.items():
+        # RFC 7617 section 2: a colon ends the name.
+        if not isinstance(password, str) or not password or not name or ":" in name:
+            raise wrong
+    return MappingProxyType(dict(value))
+
+
+def _hidden_passwords(users: Mapping[str, str]) -> object:
+    return dict.fromkeys(users, "(hidden)")
+
+
+def _texts(value: object, option: Option, folder: Path) -> tuple[str, ...]:
+    del folder
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise refused(value, option)
+    return tuple(value)
+
+
 def _modalities(value: object, option: Option, folder: Path) -> tuple[Modality, ...]:
     del folder
     if not isinstance(value, dict):
         raise refused(value, option)
     return modality_list(value, ae_title)
+
+
+def modality_of(name: str, value: object) -> Modality:
+    """Read one entry of `DicomModalities`.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    return one_modality(name, value, ae_title)
 
 
 def _dictionary(value: object, option: Option, folder: Path) -> tuple[DictionaryEntry, ...]:
@@ -194,21 +233,27 @@ class Kind:
         parse: Value in the file, option and folder of the file to value of the field; raises
             what `Option.parse` does.
         to_json: Value of the field to value in the file.
+        hide: Value of the field to what may be shown of it, where that is less.
     """
 
     allowed: str
     parse: Callable[[object, Option, Path], Any]
     to_json: Callable[[Any], object] = lambda value: value
+    hide: Callable[[Any], object] | None = None
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "boolean": Kind("true or false", _boolean),
+        "switch": Kind("true, false or null", _switch),
         "integer": Kind("a whole number", _integer),
         "text": Kind("text", _text),
         "AE title": Kind("1 to 16 ASCII characters, no backslash, not only spaces", _ae_title),
         "choice": Kind("one of a few values", _choice),
         "path": Kind("the path of a folder", _path, str),
+        "file": Kind("the path of a file", _path, str),
+        "users": Kind('an object: {"name": "password"}', _users, dict, hide=_hidden_passwords),
+        "texts": Kind('a list of texts: ["one", "another"]', _texts, list),
         "cache": Kind('the path of a folder, "auto" or "off"', _cache),
         "modalities": Kind(
             'an object: {"name": ["AE TITLE", "host", 104]} or '
@@ -350,7 +395,8 @@ OPTIONS: tuple[Option, ...] = (
         kind="modalities",
         default={},
         help="The known callers: AE title, host, port, or an object with `AET`, `Host`, `Port` "
-        "and `AllowEcho`, `AllowFindWorklist` (both true).",
+        "and `AllowEcho`, `AllowFindWorklist` (both true); for asking it over HTTP also `LocalAet` "
+        "(empty: `DicomAet`) and `Timeout` (0: `DicomScuTimeout`).",
     ),
     Option(
         name="DefaultEncoding",
@@ -379,6 +425,17 @@ OPTIONS: tuple[Option, ...] = (
         help="How long an association may be idle before it is aborted; 0 is for ever.",
     ),
     Option(
+        name="DicomScuTimeout",
+        field="dicom_scu_timeout_s",
+        kind="integer",
+        default=10,
+        unit="seconds",
+        minimum=0,
+        maximum=86_400,
+        help="How long to wait for a server that is asked over DICOM, for the connection and for "
+        "each answer; 0 is for ever.",
+    ),
+    Option(
         name="MaximumPduLength",
         field="maximum_pdu_length",
         kind="integer",
@@ -400,12 +457,137 @@ OPTIONS: tuple[Option, ...] = (
         "says.",
     ),
     Option(
+        name="QueriesHistorySize",
+        field="queries_history_size",
+        kind="integer",
+        default=1000,
+        unit="queries",
+        minimum=0,
+        maximum=100_000,
+        from_orthanc=False,
+        help="How many of the last queries `GET /queries` shows, about a kilobyte each. What they "
+        "asked for is shown as in the log, see `DeidentifyLogs`.",
+    ),
+    Option(
         name="Dictionary",
         field="dictionary",
         kind="dictionary",
         default={},
         help="Private or new attributes: tag to VR, name, least and most values (1, 1; most 0 is "
         "any number) and private creator.",
+    ),
+    Option(
+        name="HttpServerEnabled",
+        field="http_server_enabled",
+        kind="boolean",
+        default=True,
+        help="Whether to listen for HTTP.",
+    ),
+    Option(
+        name="HttpPort",
+        field="http_port",
+        kind="integer",
+        default=8042,
+        minimum=0,
+        maximum=65535,
+        help="TCP port of HTTP. 0 takes any free port and writes it to the log.",
+    ),
+    Option(
+        name="HttpBindAddresses",
+        field="http_bind_addresses",
+        kind="texts",
+        default=[],
+        help="Addresses to listen on for HTTP. Without any it is all of them with "
+        "`RemoteAccessAllowed`, else those of the loopback interface.",
+    ),
+    Option(
+        name="HttpHosts",
+        field="http_hosts",
+        kind="texts",
+        default=[],
+        from_orthanc=False,
+        help="Names by which a proxy on this machine passes requests on (their header `Host`). "
+        "Without `RemoteAccessAllowed` every other name than those of the loopback interface is "
+        "refused, so that no web page can reach this server through a browser.",
+    ),
+    Option(
+        name="RemoteAccessAllowed",
+        field="remote_access_allowed",
+        kind="boolean",
+        default=False,
+        help="Whether other machines may use HTTP. The server does not start if that would be "
+        "without `RegisteredUsers`, or with passwords that can be read on the way: see "
+        "`HttpInsecureRemote`.",
+    ),
+    Option(
+        name="HttpInsecureRemote",
+        field="http_insecure_remote",
+        kind="boolean",
+        default=False,
+        from_orthanc=False,
+        help="Whether other machines may use HTTP without encryption (`SslEnabled` false), or "
+        "without a password (`AuthenticationEnabled` false). Patient data and passwords can then "
+        "be read and changed by whoever reaches the port: for a proxy or a closed network.",
+    ),
+    Option(
+        name="AuthenticationEnabled",
+        field="authentication_enabled",
+        kind="switch",
+        default=None,
+        help="Whether HTTP asks for a name and a password of `RegisteredUsers`. Left out it is as "
+        "`RemoteAccessAllowed`.",
+    ),
+    Option(
+        name="RegisteredUsers",
+        field="registered_users",
+        kind="users",
+        default={},
+        help="Who may use HTTP: name to password. Keep the file readable by the server alone.",
+    ),
+    Option(
+        name="SslEnabled",
+        field="ssl_enabled",
+        kind="boolean",
+        default=False,
+        help="Whether HTTP is encrypted (HTTPS), with `SslCertificate`.",
+    ),
+    Option(
+        name="SslCertificate",
+        field="ssl_certificate",
+        kind="file",
+        default="certificate.pem",
+        help="File with the certificate of HTTPS and its private key, both as PEM. A relative "
+        "path starts at the folder of the configuration file.",
+    ),
+    Option(
+        name="SslVerifyPeers",
+        field="ssl_verify_peers",
+        kind="boolean",
+        default=False,
+        help="Whether clients of HTTPS must have a certificate that `SslTrustedClientCertificates` "
+        "vouches for.",
+    ),
+    Option(
+        name="SslTrustedClientCertificates",
+        field="ssl_trusted_client_certificates",
+        kind="file",
+        default="trustedClientCertificates.pem",
+        help="File with the certificates, as PEM, that vouch for those of clients.",
+    ),
+    Option(
+        name="HttpDescribeErrors",
+        field="http_describe_errors",
+        kind="boolean",
+        default=True,
+        help="Whether an error over HTTP says what is wrong, beyond its status.",
+    ),
+    Option(
+        name="ExecuteLuaEnabled",
+        field="execute_lua_enabled",
+        kind="boolean",
+        default=False,
+        help="Whether `POST /tools/execute-script` runs the Lua that it is sent: whoever may use "
+        "HTTP may then do all that the server may.",
     ),
     Option(
         name="Worklists.Enable",
@@ -441,6 +623,14 @@ OPTIONS: tuple[Option, ...] = (
         minimum=0,
         maximum=2_147_483_647,
         help="Most answers to one query, after which its status is FE00; 0 is no limit.",
+    ),
+    Option(
+        name="Worklists.SetStudyInstanceUidIfMissing",
+        field="set_study_instance_uid",
+        kind="boolean",
+        default=True,
+        help="Whether an item that comes over HTTP without a Study Instance UID gets a new one. "
+        "Without one, a scanner cannot start the examination.",
     ),
     Option(
         name="Worklists.Compatibility",

@@ -8,33 +8,30 @@ sections of its plugins.
 """
 
 _CORE = """
-    AcceptedSopClasses AcceptedTransferSyntaxes AllowFindSopClassesInStudy AuthenticationEnabled
+    AcceptedSopClasses AcceptedTransferSyntaxes AllowFindSopClassesInStudy
     BuiltinDecoderTranscoderOrder CheckRevisions ConcurrentJobs DatabaseServerIdentifier
     DefaultPrivateCreator DeidentifyLogsDicomVersion DicomAssociationCloseDelay
     DicomDefaultRetrieveMethod DicomEchoChecksFind DicomLossyTranscodingQuality
     DicomParserCacheSize DicomParserMemoryCapacity DicomParserThreadsCount
-    DicomScuPreferredTransferSyntax DicomScuTimeout DicomThreadsCount DicomTlsCertificate
-    DicomTlsCiphersAccepted DicomTlsMinimumProtocolVersion DicomTlsPrivateKey
-    DicomTlsRemoteCertificateRequired DicomTlsTrustedCertificates ExecuteLuaEnabled
-    ExternalDictionaries ExtraMainDicomTags HttpBindAddresses HttpCompressionEnabled
-    HttpDescribeErrors HttpPort HttpProxy HttpRequestTimeout HttpsCACertificates HttpServerEnabled
-    HttpsVerifyPeers HttpThreadsCount HttpTimeout HttpVerbose IndexDirectory IngestTranscoding
-    IngestTranscodingOfCompressed IngestTranscodingOfUncompressed JobsEngineThreadsCount
-    JobsHistorySize KeepAlive KeepAliveTimeout LimitFindInstances LimitFindResults LimitJobs
-    LoadPrivateDictionary Locale LogExportedResources LuaHeartBeatPeriod LuaScripts MallocArenaMax
+    DicomScuPreferredTransferSyntax DicomThreadsCount DicomTlsCertificate DicomTlsCiphersAccepted
+    DicomTlsMinimumProtocolVersion DicomTlsPrivateKey DicomTlsRemoteCertificateRequired
+    DicomTlsTrustedCertificates ExternalDictionaries ExtraMainDicomTags HttpCompressionEnabled
+    HttpProxy HttpRequestTimeout HttpsCACertificates HttpsVerifyPeers HttpThreadsCount HttpTimeout
+    HttpVerbose IndexDirectory IngestTranscoding IngestTranscodingOfCompressed
+    IngestTranscodingOfUncompressed JobsEngineThreadsCount JobsHistorySize KeepAlive
+    KeepAliveTimeout LimitFindInstances LimitFindResults LimitJobs LoadPrivateDictionary Locale
+    LogExportedResources LuaHeartBeatPeriod LuaScripts MallocArenaMax
     MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize
     MaximumStorageMode MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled
     OrthancPeers OrthancPeersInDatabase OverwriteInstances Pkcs11 Plugins QueryRetrieveSize
-    ReadOnly RegisteredUsers RejectedSopClasses RejectSopClasses RemoteAccessAllowed
-    RestApiWriteToFileSystemEnabled SaveJobs SequentialDicomReaderThreadsCount
-    SequentialDicomReaderWindowCapacity SslCertificate SslCiphersAccepted SslEnabled
-    SslMinimumProtocolVersion SslTrustedClientCertificates SslVerifyPeers StableAge
-    StorageAccessOnFind StorageCommitmentReportsSize StorageCompression StorageDirectory
-    StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom StoreMD5ForAttachments
-    SynchronousCMove SynchronousZipStream SyncStorageArea TcpNoDelay TemporaryDirectory
-    TranscodeDicomProtocol TranscoderCacheSize TranscoderMemoryCapacity TranscoderThreadsCount
-    UnknownSopClassAccepted UserContentType UserMetadata Warnings WebDavDeleteAllowed
-    WebDavEnabled WebDavUploadAllowed ZipLoaderThreads
+    ReadOnly RejectedSopClasses RejectSopClasses RestApiWriteToFileSystemEnabled SaveJobs
+    SequentialDicomReaderThreadsCount SequentialDicomReaderWindowCapacity SslCiphersAccepted
+    SslMinimumProtocolVersion StableAge StorageAccessOnFind StorageCommitmentReportsSize
+    StorageCompression StorageDirectory StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom
+    StoreMD5ForAttachments SynchronousCMove SynchronousZipStream SyncStorageArea TcpNoDelay
+    TemporaryDirectory TranscodeDicomProtocol TranscoderCacheSize TranscoderMemoryCapacity
+    TranscoderThreadsCount UnknownSopClassAccepted UserContentType UserMetadata Warnings
+    WebDavDeleteAllowed WebDavEnabled WebDavUploadAllowed ZipLoaderThreads
 """
 
 # One switch each for a family of compressed syntaxes of the image store.
@@ -63,7 +60,6 @@ KNOWN_WORKLIST_OPTIONS: frozenset[str] = frozenset(
         "DeleteWorklistsOnStableStudy",
         "HousekeepingInterval",
         "LogMatchedWorklistIds",
-        "SetStudyInstanceUidIfMissing",
     }
 )
 """Names in the section `Worklists` that are read past: deletion and creation of items."""
@@ -78,10 +74,8 @@ KNOWN_MODALITY_OPTIONS: frozenset[str] = frozenset(
         "AllowStorageCommitment",
         "AllowStore",
         "AllowTranscoding",
-        "LocalAet",
         "Manufacturer",
         "RetrieveMethod",
-        "Timeout",
         "UseDicomTls",
     }
 )

@@ -19,7 +19,34 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
         errors.append(_refusal(loaded, "DicomServerEnabled", hint))
     if not config.worklists.enable:
         errors.append(_refusal(loaded, "Worklists.Enable", _how_to_enable(loaded)))
+    if config.http_server_enabled and config.remote_access_allowed:
+        errors += _insecure_remote(loaded)
     return errors
+
+
+def _insecure_remote(loaded: Loaded) -> list[ConfigError]:
+    """Give what makes it unsafe to let other machines use HTTP."""
+    config = loaded.config
+    if config.http_authentication and not config.registered_users:
+        message = "other machines may use HTTP (RemoteAccessAllowed), and nobody is registered"
+        hint = 'write "RegisteredUsers": {"name": "a long password"}'
+        return [_at(loaded, "RegisteredUsers", message, hint)]
+    if config.http_insecure_remote:
+        return []
+    if not config.http_authentication:
+        message = "other machines may use HTTP (RemoteAccessAllowed) without a password"
+        hint = f'write "AuthenticationEnabled": true; {_AT_OWN_RISK}'
+        return [_at(loaded, "AuthenticationEnabled", message, hint)]
+    if not config.ssl_enabled:
+        message = "the passwords of other machines (RemoteAccessAllowed) can be read on the way"
+        hint = f'write "SslEnabled": true and "SslCertificate"; {_AT_OWN_RISK}'
+        return [_at(loaded, "SslEnabled", message, hint)]
+    return []
+
+
+_AT_OWN_RISK = (
+    'behind a proxy that encrypts, or in a network that you trust, "HttpInsecureRemote": true'
+)
 
 
 def require_worklist(loaded: Loaded) -> None:
@@ -47,13 +74,22 @@ def missing_here(loaded: Loaded) -> list[Note]:
     if config.dicom_host and not _can_be_resolved(config.dicom_host):
         message = "is neither an address nor a name that this machine can resolve"
         notes.append(_warning(loaded, "DicomHost", message, "empty listens on all addresses"))
+    if config.http_server_enabled and config.ssl_enabled and not config.ssl_certificate.is_file():
+        message = f"{config.ssl_certificate.absolute()} is no file"
+        notes.append(_warning(loaded, "SslCertificate", message, "the server does not start"))
     return notes
 
 
 def _refusal(loaded: Loaded, option: str, hint: str) -> ConfigError:
+    given = option in loaded.origins
+    message = "is false, so there is nothing to serve" if given else "is not set to true"
+    return _at(loaded, option, message, hint)
+
+
+def _at(loaded: Loaded, option: str, message: str, hint: str) -> ConfigError:
     place = loaded.origins.get(option)
     return ConfigError(
-        "is false, so there is nothing to serve" if place else "is not set to true",
+        message,
         file=str(place.file) if place else None,
         line=place.line if place else None,
         option=option,

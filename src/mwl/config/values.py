@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 from mwl.errors import ConfigError
 
 _HIGHEST_PORT = 65535
-_MANUFACTURERS = (
-    "Generic, GenericNoWildcardInDates, GenericNoUniversalWildcard, Vitrea, GE, SiemensSyngoCT"
+MANUFACTURERS = (
+    *("Generic", "GenericNoWildcardInDates", "GenericNoUniversalWildcard"),
+    *("Vitrea", "GE", "SiemensSyngoCT"),
 )
+"""The values of `Manufacturer` that Orthanc has; here they change nothing."""
+
+_LONGEST_TIMEOUT_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +24,16 @@ class Modality:
     Args:
         name: Name of the entry.
         ae_title: AE title it calls with.
-        host: Address it comes from; compared only with `DicomCheckModalityHost`.
-        port: Port it listens on; not used here.
+        host: Address it comes from, compared only with `DicomCheckModalityHost`, and at which it is
+            asked.
+        port: Port at which it is asked.
         allow_echo: Whether it may use C-ECHO when `DicomAlwaysAllowEcho` is false.
         allow_find_worklist: Whether it may query the worklist.
+        local_ae_title: AE title that it is asked with; empty for that of this server.
+        timeout_s: Seconds to wait for it when it is asked; 0 for `DicomScuTimeout`.
+        use_tls: Whether it is to be asked over TLS, which is not done here yet.
+        manufacturer: One of `MANUFACTURERS`, kept for Orthanc's scripts.
+        others: The other switches of Orthanc and their values; kept for its scripts.
     """
 
     name: str
@@ -32,6 +42,36 @@ class Modality:
     port: int
     allow_echo: bool = True
     allow_find_worklist: bool = True
+    local_ae_title: str = ""
+    timeout_s: int = 0
+    use_tls: bool = False
+    manufacturer: str = "Generic"
+    others: tuple[tuple[str, bool], ...] = ()
+
+    def to_orthanc(self) -> dict[str, object]:
+        """Give it as Orthanc's REST API does."""
+        others = dict.fromkeys(_OTHER_SWITCHES, True) | dict(self.others)
+        members = {
+            "AET": self.ae_title,
+            "AllowEcho": self.allow_echo,
+            "AllowFindWorklist": self.allow_find_worklist,
+            "Host": self.host,
+            "LocalAet": self.local_ae_title,
+            "Manufacturer": self.manufacturer,
+            "Port": self.port,
+            "RetrieveMethod": "SystemDefault",
+            "Timeout": self.timeout_s,
+            "UseDicomTls": self.use_tls,
+        }
+        return dict(sorted((members | others).items()))
+
+
+_OTHER_SWITCHES = (
+    *("AllowEventReport", "AllowFind", "AllowGet", "AllowMove", "AllowNAction", "AllowStore"),
+    "AllowTranscoding",
+)
+_STORAGE_COMMITMENT = ("AllowNAction", "AllowEventReport")
+"""What `AllowStorageCommitment` stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +117,23 @@ def _switch(value: object, key: str) -> bool:
     return value
 
 
-def _modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
+def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
+    """Read one entry of `DicomModalities`.
+
+    Raises:
+        ConfigError: It cannot be used; its `option` is the key within the entry.
+    """
     match value:
-        case [title, host, port] | [title, host, port, str()]:
-            switches: dict[str, Any] = {}
+        case [title, host, port]:
+            members: dict[str, Any] = {}
+        case [title, host, port, str(manufacturer)]:
+            members = {"Manufacturer": manufacturer}
         case {"AET": title, "Host": host, "Port": port}:
-            switches = value
+            members = value
         case list():
             message = (
                 f"found a list of {len(value)}, allowed are AE title, host, port and, if any, "
-                f"the manufacturer ({_MANUFACTURERS})"
+                f"the manufacturer ({', '.join(MANUFACTURERS)})"
             )
             raise ConfigError(message)
         case dict():
@@ -94,21 +141,55 @@ def _modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -
             raise ConfigError(f"lacks {', '.join(missing)}")
         case _:
             raise ConfigError("allowed is a list or an object")
-    known = ae_title(title)
-    if known is None:
-        raise ConfigError(
-            f"found {title!r}, allowed is an AE title: 1 to 16 ASCII characters, no backslash",
-            option="AET",
-        )
     _need(isinstance(host, str) and host, f"found {host!r}, allowed is an address", "Host")
     return Modality(
         name=name,
-        ae_title=known,
+        ae_title=_title(title, "AET", ae_title),
         host=host,
         port=_port(port),
-        allow_echo=_switch(switches.get("AllowEcho", True), "AllowEcho"),
-        allow_find_worklist=_switch(switches.get("AllowFindWorklist", True), "AllowFindWorklist"),
+        allow_echo=_switch(members.get("AllowEcho", True), "AllowEcho"),
+        allow_find_worklist=_switch(members.get("AllowFindWorklist", True), "AllowFindWorklist"),
+        local_ae_title=_local_title(members.get("LocalAet", ""), ae_title),
+        timeout_s=_timeout(members.get("Timeout", 0)),
+        use_tls=members.get("UseDicomTls") is True,
+        manufacturer=str(members.get("Manufacturer", "Generic")),
+        others=tuple(_other_switches(members).items()),
     )
+
+
+def _title(value: object, key: str, ae_title: Callable[[object], str | None]) -> str:
+    title = ae_title(value)
+    if title is None:
+        raise ConfigError(
+            f"found {value!r}, allowed is an AE title: 1 to 16 ASCII characters, no backslash",
+            option=key,
+        )
+    return title
+
+
+def _local_title(value: object, ae_title: Callable[[object], str | None]) -> str:
+    return "" if value == "" else _title(value, "LocalAet", ae_title)
+
+
+def _timeout(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"found {value!r}, allowed is a number of seconds", option="Timeout")
+    if not 0 <= value <= _LONGEST_TIMEOUT_S:
+        raise ConfigError(
+            f"found {value}, allowed are 0 to {_LONGEST_TIMEOUT_S} seconds", option="Timeout"
+        )
+    return value
+
+
+def _other_switches(members: Mapping[str, Any]) -> dict[str, bool]:
+    """Give the switches that count elsewhere; what is not true or false does not count at all."""
+    found = {}
+    if isinstance(both := members.get("AllowStorageCommitment"), bool):
+        found = dict.fromkeys(_STORAGE_COMMITMENT, both)
+    for key in _OTHER_SWITCHES:
+        if isinstance(value := members.get(key), bool):
+            found[key] = value
+    return found
 
 
 def modality_list(
@@ -123,11 +204,13 @@ def modality_list(
     Raises:
         ExceptionGroup: Entries cannot be used: a ConfigError for each, whose `option` names it.
     """
-    return _entries("DicomModalities", value, lambda name, entry: _modality(name, entry, ae_title))
+    return _entries(
+        "DicomModalities", value, lambda name, entry: one_modality(name, entry, ae_title)
+    )
 
 
 def modalities_to_json(modalities: Sequence[Modality]) -> object:
-    """Give the value of `DicomModalities`, each entry in its full form."""
+    """Give the value of `DicomModalities`, each entry with all that counts here."""
     return {
         modality.name: {
             "AET": modality.ae_title,
@@ -135,6 +218,8 @@ def modalities_to_json(modalities: Sequence[Modality]) -> object:
             "Port": modality.port,
             "AllowEcho": modality.allow_echo,
             "AllowFindWorklist": modality.allow_find_worklist,
+            "LocalAet": modality.local_ae_title,
+            "Timeout": modality.timeout_s,
         }
         for modality in modalities
     }

@@ -76,6 +76,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def associations(self) -> int:
+        """Associations that are open."""
+        return len(self._associated)
+
     def add(self, connection: Connection) -> bool:
         """Count a connection in; tell whether there was room for it."""
         if len(self._open) >= MAXIMUM_CONNECTIONS:

@@ -9,7 +9,7 @@ The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access
 
 import asyncio
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import cast
 
@@ -18,6 +18,7 @@ from mwl.access import AccessPolicy, Caller, admit, allow
 from mwl.find import Outcome, Request, Worklist
 from mwl.net import report
 from mwl.net.connections import Connections
+from mwl.net.journal import Journal
 from mwl.results import Batch, Variant
 from mwl.wire.association import (
     Aborted,
@@ -51,16 +52,17 @@ WAITING_REQUESTS = 16
 (PS3.7 D.3.3.3), so a peer that sends more than a few ahead does not keep to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
     """What every association of a server shares.
 
     Args:
-        access: Who may associate and ask.
+        access: Who may associate and ask; may be replaced while associations are open.
         worklist: Gives the worklist of a called AE title; None when there is none of that name.
         negotiation: SOP classes and transfer syntaxes offered.
         limits: Sizes and times of an association.
         values_in_log: Whether log lines may hold the values of keys (`DeidentifyLogs` false).
+        journal: Where each query is noted.
     """
 
     access: AccessPolicy
@@ -68,6 +70,7 @@ class Service:
     negotiation: Policy
     limits: Limits
     values_in_log: bool = False
+    journal: Journal = field(default_factory=lambda: Journal(0))
 
 
 @dataclass(slots=True)
@@ -436,6 +439,7 @@ class DicomConnection(asyncio.Protocol):
             items=len(self._worklist.catalog),
             milliseconds=(perf_counter() - started) * 1000,
             with_values=self._service.values_in_log,
+            journal=self._service.journal,
         )
 
     def _respond(

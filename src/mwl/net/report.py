@@ -32,6 +32,7 @@ from mwl.dump import dump
 from mwl.errors import DatasetError
 from mwl.find import Outcome, Request
 from mwl.matching import Query
+from mwl.net.journal import Journal
 from mwl.wire.association import Aborted, MessageReceived
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import NegotiatedContext, Result
@@ -230,14 +231,28 @@ def query(
     items: int,
     milliseconds: float,
     with_values: bool,
+    journal: Journal,
 ) -> None:
-    """Report one query and how it ended."""
+    """Report one query and how it ended: in the log and in the journal."""
     failed = outcome.status not in (Status.SUCCESS, Status.CANCEL, Status.PENDING)
+    keys = _keys(message, outcome, with_values=with_values)
+    journal.note(
+        caller.calling_ae_title,
+        caller.called_ae_title,
+        caller.host,
+        keys,
+        outcome.status,
+        outcome.comment,
+        outcome.detail,
+        items,
+        outcome.answers,
+        milliseconds,
+    )
     telemetry.emit(
         "query_refused" if failed else "query",
         calling_ae_title=caller.calling_ae_title,
         host=caller.host,
-        keys=_keys(message, outcome, with_values=with_values),
+        keys=keys,
         items=items,
         looked_at=outcome.looked_at,
         answers=outcome.answers,

@@ -7,9 +7,12 @@ The order of calls is `notice`, then `read` until `is_current` says that the tic
 has been worked off. Between two calls of `read` the caller may do something else.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from mwl.errors import WriteError
 from mwl.item import WorklistItem
 
 
@@ -32,8 +35,58 @@ Sources = Mapping[str, tuple[WorklistItem, ...]]
 """The items of each source."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a source has to be for a write to be done.
+
+    Args:
+        tags: Entity tags of the contents that it may have; None for any.
+        may_be_absent: Whether it may hold nothing.
+        may_be_present: Whether it may hold something.
+    """
+
+    tags: frozenset[str] | None = None
+    may_be_absent: bool = True
+    may_be_present: bool = True
+
+    def admits(self, tag: str | None) -> bool:
+        """Tell whether a source may have this entity tag; None stands for no content."""
+        if tag is None:
+            return self.may_be_absent
+        return self.may_be_present and (self.tags is None or tag in self.tags)
+
+
+ANYTHING = Expected()
+ABSENT = Expected(may_be_present=False)
+PRESENT = Expected(may_be_absent=False)
+
+
+class Write(NamedTuple):
+    """One change that somebody asks for.
+
+    Args:
+        source: Name of the source.
+        data: What it is to hold; None to remove it.
+        expected: What it has to be before.
+    """
+
+    source: str
+    data: bytes | None
+    expected: Expected = ANYTHING
+
+
+def entity_tag(data: bytes) -> str:
+    """Give what tells a content from every other: a hash of it, in hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 class Store(Protocol):
     """A place that holds worklist items and changes without being asked."""
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether to notice a change costs nothing when there is none."""
+        ...
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -85,6 +138,29 @@ class Store(Protocol):
 
         Args:
             sources: What the changes that `read` gave have led to. May change between two steps.
+        """
+        ...
+
+    def content(self, source: str) -> bytes | None:
+        """Give what a source holds at this moment, None when there is none; from any thread.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        ...
+
+    def changed_ns(self, source: str) -> int | None:
+        """Tell when a source that was read got its content, in nanoseconds since 1970."""
+        ...
+
+    def write(self, writes: Sequence[Write]) -> list[WriteError | None]:
+        """Write some sources, each for itself; may block, and may be called from any thread.
+
+        When this returns, what was written outlasts a power cut, and the next `notice` notes it.
+        Of several who write one source each sees what the one before left.
+
+        Returns:
+            Of each write why it was not done, None when it was.
         """
         ...
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,9 +21,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from mwl import telemetry
-from mwl.errors import DatasetError, StoreError
+from mwl.errors import DatasetError, StoreError, WriteError
 from mwl.item import MAX_FILE_BYTES, WorklistItem, is_worklist
-from mwl.store import Change, Remove, Sources, Upsert
+from mwl.store import Change, Remove, Sources, Upsert, Write
 from mwl.store.filesystem import (
     Reading,
     Signature,
@@ -37,6 +37,7 @@ from mwl.store.filesystem import (
 )
 from mwl.store.notify import WHOLE, Hint, Trust, Watch
 from mwl.store.snapshot import Remembered, Snapshot
+from mwl.store.writing import FolderWriter
 
 Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
 """Gives the items of a file, from its name and bytes; raises DatasetError."""
@@ -204,6 +205,8 @@ class DirectoryStore:
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
         self._kinds: dict[int, str] = {}
+        self._writer = FolderWriter(folder, self._is_trusted)
+        self._faults: dict[str, str] = {}
         self._snapshot = snapshot
         self._is_news = False
         """Whether the snapshot lacks something, or has too much."""
@@ -211,9 +214,7 @@ class DirectoryStore:
     @property
     def unreadable(self) -> Mapping[str, str]:
         """The files that are not served, each with the reason."""
-        return MappingProxyType(
-            {name: known.fault for name, known in self._known.items() if known.fault is not None}
-        )
+        return MappingProxyType(self._faults)
 
     @property
     def is_watching(self) -> bool:
@@ -309,6 +310,19 @@ class DirectoryStore:
             is_sole = name not in self._links.names
             if known.is_proven and known.is_settled and is_sole and known.signature.is_fine:
                 yield Remembered(name, known.signature, sources[name])
+
+    def content(self, source: str) -> bytes | None:
+        """Give what a file holds now; see `mwl.store.Store`."""
+        return self._writer.content(source)
+
+    def changed_ns(self, source: str) -> int | None:
+        """Tell when a file was last written; see `mwl.store.Store`."""
+        known = self._known.get(source)
+        return known.signature.modified_ns if known and known.signature else None
+
+    def write(self, writes: Sequence[Write]) -> list[WriteError | None]:
+        """Write some files; see `mwl.store.Store`."""
+        return self._writer.write(writes)
 
     def close(self) -> None:
         """Release the notification descriptor. A later `notice` starts over."""
@@ -648,6 +662,7 @@ class DirectoryStore:
             self._record(name, new, changes, is_linked=is_linked)
             return
         known = self._known.pop(name, None)
+        self._faults.pop(name, None)
         self._unfinished.pop(name, None)
         self._links.forget(name, known)
         if is_linked:
@@ -662,7 +677,9 @@ class DirectoryStore:
         self._unfinished.pop(name, None)
         self._links.forget(name, old)
         other = self._links.note(name, new.signature, is_linked=is_linked)
+        self._faults.pop(name, None)
         if new.fault is not None:
+            self._faults[name] = new.fault
             self._report_fault(name, old, new)
             if old is not None and old.fault is None:
                 changes.append(Remove(name))

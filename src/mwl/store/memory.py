@@ -1,17 +1,30 @@
 """A store that holds what the program puts into it: for tests and demonstrations."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
 from types import MappingProxyType
 
-from mwl.errors import StoreError
+from mwl.errors import DatasetError, SourceChanged, StoreError, WriteError
 from mwl.item import WorklistItem
-from mwl.store import Change, Remove, Sources, Upsert
+from mwl.store import Change, Remove, Sources, Upsert, Write, entity_tag
+from mwl.store.writing import require_safe
 
 
 class MemoryStore:
-    """Sources and their items, changed by calls instead of by the world outside."""
+    """Sources and their items, changed by calls instead of by the world outside.
 
-    def __init__(self) -> None:
+    Args:
+        parse: Gives the items of what is written; without it, nothing can be.
+    """
+
+    is_watching = True
+
+    def __init__(
+        self, parse: Callable[[str, bytes], tuple[WorklistItem, ...]] | None = None
+    ) -> None:
+        self._parse = parse
+        self._contents: dict[str, bytes] = {}
+        self._turn = Lock()
         self._waiting: list[Change] = []
         self._noted = 0
         self._read = 0
@@ -68,6 +81,39 @@ class MemoryStore:
         """Nothing to keep."""
         del sources
         return iter(())
+
+    def content(self, source: str) -> bytes | None:
+        """Give what was written last; see `mwl.store.Store`."""
+        return self._contents.get(source)
+
+    def changed_ns(self, source: str) -> None:
+        """No clock here."""
+
+    def write(self, writes: Sequence[Write]) -> list[WriteError | None]:
+        """Hold what is written; see `mwl.store.Store`. A power cut loses it."""
+        for write in writes:
+            require_safe(write.source)
+        with self._turn:
+            return [self._write(write) for write in writes]
+
+    def _write(self, write: Write) -> WriteError | None:
+        before = self.content(write.source)
+        tag = None if before is None else entity_tag(before)
+        if not write.expected.admits(tag):
+            return SourceChanged("not the item that was expected", entity_tag=tag)
+        if write.data is None:
+            if self._contents.pop(write.source, None) is not None:
+                self.remove(write.source)
+            return None
+        if self._parse is None:
+            return WriteError("nothing can be written here")
+        try:
+            items = self._parse(write.source, write.data)
+        except DatasetError:
+            items = ()
+        self._contents[write.source] = write.data
+        self.put(write.source, items)
+        return None
 
     def close(self) -> None:
         """Nothing to release."""

@@ -2,16 +2,20 @@
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 MODE = 0o644
 """Permissions of a new file before the umask: a server under another account has to read it."""
 
+_STATUS = Path("/proc/thread-self/status")
+_UMASK = re.compile(r"^Umask:\s*([0-7]+)$", re.MULTILINE)
 
 _DOES_NOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What file systems say that bring names to the disk by themselves, or cannot be asked to."""
@@ -69,10 +73,8 @@ def placing() -> Iterator[Place]:
             _require_regular(path)
         folder = path.parent
         if folder not in folders:
-            folders[folder] = _open_folder(folder)
-        mode = _mode_of(path) if replace else MODE & ~_umask()
-        if not _place_unnamed(path, data, mode, replace=replace):
-            _place_aside(path, data, mode, replace=replace)
+            folders[folder] = open_folder(folder)
+        stage(path, data, replace=replace).name_it(path, replace=replace)
         changed.add(folder)
 
     try:
@@ -80,14 +82,21 @@ def placing() -> Iterator[Place]:
     finally:
         try:
             for folder in changed:
-                _sync_folder(folder, folders[folder])
+                sync_folder(folder, folders[folder])
         finally:
             for handle in folders.values():
                 os.close(handle)
 
 
-def _open_folder(folder: Path) -> int:
-    """Open a folder before anything is in it, for what cannot be opened cannot be synced."""
+def open_folder(folder: Path) -> int:
+    """Open a folder before anything is in it, for what cannot be opened cannot be synced.
+
+    Returns:
+        What `sync_folder` takes; to be closed.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     try:
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError as error:
@@ -95,7 +104,16 @@ def _open_folder(folder: Path) -> int:
         raise PermissionError(error.errno, reason, str(folder)) from None
 
 
-def _sync_folder(folder: Path, handle: int) -> None:
+def sync_folder(folder: Path, handle: int) -> None:
+    """Bring the names in a folder to the disk.
+
+    Args:
+        folder: Its path, for messages.
+        handle: What `open_folder` gave.
+
+    Raises:
+        OSError: The disk fails.
+    """
     try:
         os.fsync(handle)
     except OSError as error:
@@ -104,19 +122,59 @@ def _sync_folder(folder: Path, handle: int) -> None:
             raise OSError(error.errno, reason, str(folder)) from None
 
 
-def _place_unnamed(path: Path, data: bytes, mode: int, *, replace: bool) -> bool:
-    """Write a file of which nothing is left, whatever happens before it has its name.
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A complete file, on the disk, that has not its name yet.
 
-    Returns:
-        False where the system or the folder has no such files.
+    Of one without any name nothing is left, whatever happens before it has one.
+
+    Args:
+        handle: What it is read with; None where the system or the folder has no such files.
+        aside: The temporary name that it has then.
     """
-    handle = _written_unnamed(path.parent, data, mode)
-    if handle is None:
-        return False
-    try:
-        return _name(handle, path, replace=replace)
-    finally:
-        os.close(handle)
+
+    handle: int | None
+    aside: Path | None
+
+    def name_it(self, path: Path, *, replace: bool) -> None:
+        """Give it its name. It is gone, or in its place, when this returns or raises.
+
+        Raises:
+            FileExistsError: A file is there already, and `replace` is not set.
+            OSError: The folder cannot be written.
+        """
+        try:
+            if self.handle is not None:
+                _name_unnamed(self.handle, path, replace=replace)
+            elif self.aside is not None:
+                _name_aside(self.aside, path, replace=replace)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove it, where it has not got its name."""
+        if self.handle is not None:
+            os.close(self.handle)
+        if self.aside is not None:
+            self.aside.unlink(missing_ok=True)
+
+
+def stage(path: Path, data: bytes, *, replace: bool, may_stay_open: bool = True) -> Staged:
+    """Write a file that no server takes for a worklist file yet.
+
+    Args:
+        path: Where it is to be put.
+        data: The whole content, which is on the disk when this returns.
+        replace: Whether it gets the permissions of the file that is there already.
+        may_stay_open: Whether a descriptor may be held until it has its name, which a file without
+            one needs.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    mode = _mode_of(path) if replace else MODE & ~_umask()
+    handle = _written_unnamed(path.parent, data, mode) if may_stay_open else None
+    return Staged(handle, None if handle is not None else _written_aside(path, data, mode))
 
 
 def _written_unnamed(folder: Path, data: bytes, mode: int) -> int | None:
@@ -135,26 +193,49 @@ def _written_unnamed(folder: Path, data: bytes, mode: int) -> int | None:
     return None
 
 
-def _name(handle: int, path: Path, *, replace: bool) -> bool:
-    """Give a file its name; False where it cannot have one."""
+def _written_aside(path: Path, data: bytes, mode: int) -> Path:
+    """Write a file under a temporary name."""
+    aside = _aside(path)
+    try:
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            _fill(stream, data, mode)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
+
+
+def _name_unnamed(handle: int, path: Path, *, replace: bool) -> None:
     try:
         _link_unnamed(handle, path)
     except FileExistsError:
         if not replace:
             raise
+        aside = _aside(path)
+        _link_unnamed(handle, aside)
     except OSError:
-        return False
+        aside = _written_again(handle, path)  # it gives such a file no name
     else:
         _end_writing(path)
-        return True
-    aside = _aside(path)
+        return
     try:
-        _link_unnamed(handle, aside)
-        aside.replace(path)
-    except BaseException:
+        _name_aside(aside, path, replace=replace)
+    finally:
         aside.unlink(missing_ok=True)
-        raise
-    return True
+
+
+def _written_again(handle: int, path: Path) -> Path:
+    """Write a file that has no name under a temporary one."""
+    found = os.fstat(handle)
+    return _written_aside(path, os.pread(handle, found.st_size, 0), stat.S_IMODE(found.st_mode))
+
+
+def _name_aside(aside: Path, path: Path, *, replace: bool) -> None:
+    if replace or not _link(aside, path):
+        aside.replace(path)
+    else:
+        _end_writing(path)
 
 
 def _end_writing(path: Path) -> None:
@@ -171,22 +252,6 @@ def _link_unnamed(handle: int, path: Path) -> None:
     # Python follows the link of /proc, which leads to the file, only beside the handle of a folder,
     # and of that an absolute path makes no use.
     os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
-
-
-def _place_aside(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
-    """Write a file under a temporary name, and move it to its place."""
-    aside = _aside(path)
-    try:
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            _fill(stream, data, mode)
-        if replace or not _link(aside, path):
-            aside.replace(path)
-        else:
-            _end_writing(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 def _aside(path: Path) -> Path:
@@ -235,7 +300,10 @@ def _mode_of(path: Path) -> int:
 
 
 def _umask() -> int:
-    # The system can only be asked for it by setting another.
-    found = os.umask(0o077)
-    os.umask(found)
-    return found
+    # Linux tells it. Elsewhere it can only be asked for by setting another, for all threads.
+    with suppress(OSError):
+        if found := _UMASK.search(_STATUS.read_text(encoding="ascii", errors="replace")):
+            return int(found[1], 8)
+    before = os.umask(0o077)
+    os.umask(before)
+    return before

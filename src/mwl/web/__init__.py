@@ -1,0 +1,104 @@
+"""HTTP: Orthanc's routes and those that it lacks, translated into calls. The only importer of
+FastAPI, Starlette and uvicorn.
+
+`context` is what the routes need, `errors` what they answer when they fail, `access` who may ask,
+`serving` the listener in the event loop that DICOM has too. Each other module is one router.
+Nothing here computes what another room should.
+"""  # noqa: D205 - one sentence over two lines
+
+import socket
+import ssl
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
+
+from mwl import __version__
+from mwl.web import (
+    batch,
+    docs,
+    errors,
+    events,
+    explaining,
+    health,
+    modalities,
+    queries,
+    system,
+    tools,
+    worklists,
+)
+from mwl.web.access import Guard, Rules
+from mwl.web.context import Context, Identity, Settings
+from mwl.web.entrance import Entrance
+from mwl.web.metrics import Metrics
+from mwl.web.serving import HttpServer
+from mwl.web.within import Reply, call
+
+ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
+    system.router,
+    modalities.router,
+    tools.router,
+    # Before the routes of single items, whose path its own would be too.
+    batch.router,
+    explaining.router,
+    worklists.router,
+    queries.router,
+    events.router,
+    health.router,
+)
+"""What makes the routers, in the order of the OpenAPI description."""
+
+
+def create_app(context: Context) -> FastAPI:
+    """Give the application, without access control: that is what `mwl.web.access` puts around it.
+
+    Args:
+        context: What the routes work with.
+    """
+    app = FastAPI(
+        title="mwl",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    routers = [router(context) for router in ROUTERS]
+    for router in routers:
+        app.include_router(router)
+    documentation = docs.router(docs.describe(app, authentication=context.settings.authentication))
+    app.include_router(documentation)
+    app.add_middleware(Entrance, described=context.settings.describe_errors)
+    errors.install(app, [*routers, documentation], described=context.settings.describe_errors)
+    return app
+
+
+App = FastAPI
+"""What `create_app` gives."""
+
+
+def serving(
+    app: App, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
+) -> HttpServer:
+    """Give what serves an application on sockets that listen.
+
+    Args:
+        app: What `create_app` gives.
+        rules: Who may ask.
+        sockets: Bound and listening.
+        tls: What to encrypt with; None does not.
+    """
+    return HttpServer(Guard(app, rules), sockets, tls)
+
+
+__all__ = [
+    "App",
+    "Context",
+    "Identity",
+    "Metrics",
+    "Reply",
+    "Rules",
+    "Settings",
+    "call",
+    "create_app",
+    "serving",
+]

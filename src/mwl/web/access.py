@@ -1,0 +1,195 @@
+"""Who may ask over HTTP: from where, as whom, and from which page of a browser.
+
+Put around the application by the composition root; scripts of callbacks call the application
+within, without it. As in Orthanc: without `RemoteAccessAllowed` the loopback alone, with
+`AuthenticationEnabled` only the `RegisteredUsers`. Beyond Orthanc: a page of another site cannot
+write through the browser of somebody who may, and cannot read through a name of its own that it
+lets point here (DNS rebinding).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mwl import telemetry
+from mwl.web.errors import ApiError, error_response
+
+REALM = "Orthanc Secure Area"
+"""What a browser is told to ask a password for; scripts may have it written down."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing: RFC 9110 section 9.2.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules.
+
+    Args:
+        remote_allowed: Whether others than the loopback may ask (`RemoteAccessAllowed`).
+        authentication: Whether a name and a password are asked for (`AuthenticationEnabled`).
+        users: Name to password (`RegisteredUsers`).
+        hosts: Names, in lower case, that a browser may use for this server beyond those of the
+            loopback (`HttpHosts`).
+        describe_errors: Whether a refusal says why (`HttpDescribeErrors`).
+    """
+
+    remote_allowed: bool = False
+    authentication: bool = False
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hosts: frozenset[str] = frozenset()
+    describe_errors: bool = True
+
+
+def refusal(rules: Rules, method: str, client: str, headers: Headers) -> ApiError | None:
+    """Decide on a request.
+
+    Args:
+        rules: The rules.
+        method: Its method.
+        client: IP address that it comes from.
+        headers: Its headers.
+
+    Returns:
+        None when it may pass.
+    """
+    if not rules.remote_allowed:
+        if not is_loopback(client):
+            return ApiError("ForbiddenAccess", "only this machine may ask: RemoteAccessAllowed")
+        if not _is_ours(headers.get("host", ""), rules.hosts):
+            return ApiError(
+                "ForbiddenAccess",
+                "the header Host names none of this server's names: add it to HttpHosts",
+            )
+    if method not in SAFE_METHODS and _is_of_another_site(headers):
+        return ApiError("ForbiddenAccess", "a page of another site may not change anything here")
+    if rules.authentication and not is_user(rules.users, headers.get("authorization", "")):
+        challenge = {"WWW-Authenticate": f'Basic realm="{REALM}"'}
+        return ApiError("Unauthorized", headers=challenge)
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an IP address is of the loopback interface."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def is_user(users: Mapping[str, str], authorization: str) -> bool:
+    """Tell whether a header Authorization (RFC 7617) is that of a user.
+
+    The time it takes tells nothing about names and passwords: all are compared, each in full.
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(credentials.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    found = False
+    for name, password in users.items():
+        found |= hmac.compare_digest(_digest(given), _digest(f"{name}:{password}".encode()))
+    return found
+
+
+def _digest(text: bytes) -> bytes:
+    # Equally long, so that the comparison does not tell the length either.
+    return hashlib.sha256(text).digest()
+
+
+def _name_of(host: str) -> str:
+    """Give the name in a header Host or in the authority of an address, without the port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_ours(host: str, hosts: frozenset[str]) -> bool:
+    name = _name_of(host)
+    return name == "localhost" or name in hosts or is_loopback(name)
+
+
+def _is_of_another_site(headers: Headers) -> bool:
+    """Tell whether a browser says that a page of another origin makes this request.
+
+    Programs that are no browsers send neither header.
+    """
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True
+
+
+class Guard:
+    """An application that lets pass what the rules allow.
+
+    Args:
+        app: The application within.
+        rules: The rules.
+    """
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        client = (scope.get("client") or ("",))[0]
+        refused = refusal(self._rules, method, client, Headers(scope=scope))
+        if refused is None:
+            await self._pass(scope, receive, send, client)
+            return
+        telemetry.emit(
+            "http_refused",
+            host=client,
+            method=method,
+            path=path,
+            status=refused.http_status,
+            reason=str(refused),
+        )
+        described = self._rules.describe_errors
+        await error_response(refused, method, path, described=described)(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, client: str) -> None:
+        status, started = 0, perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            telemetry.emit(
+                "http_request" if scope["method"] in SAFE_METHODS else "http_change",
+                host=client,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=(perf_counter() - started) * 1000,
+            )

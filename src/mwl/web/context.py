@@ -1,0 +1,89 @@
+"""What the routes need, given to each router when it is made: no route reads a global.
+
+The composition root (`mwl.server`) makes it of the configuration and the running parts.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from mwl.access import AccessPolicy
+from mwl.net.client import ClientAssociation, Peer, associate
+from mwl.net.journal import Journal
+from mwl.site import KnownModalities, Worklists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the server tells about itself.
+
+    Args:
+        name: Its name for people (`Name`).
+        ae_title: Its AE title.
+        dicom_port: TCP port of DICOM, as listened on.
+        http_port: TCP port of HTTP, as listened on.
+        is_secure: Whether nobody can use HTTP who is neither here nor known.
+        folder: Where the worklist files are.
+    """
+
+    name: str
+    ae_title: str
+    dicom_port: int
+    http_port: int
+    is_secure: bool
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Options that routes obey.
+
+    Args:
+        describe_errors: Whether an error says more than its status (`HttpDescribeErrors`).
+        hide_values: Whether values of patients stay out of what is kept of queries
+            (`DeidentifyLogs`).
+        scu_timeout_s: Seconds to wait for a server that is asked over DICOM, 0 for a day
+            (`DicomScuTimeout`).
+        may_execute_lua: Whether a client may have Lua run (`ExecuteLuaEnabled`).
+        authentication: Whether a name and a password are asked for (`AuthenticationEnabled`).
+    """
+
+    describe_errors: bool = True
+    hide_values: bool = True
+    scu_timeout_s: int = 10
+    may_execute_lua: bool = False
+    authentication: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """All that the routes work with.
+
+    Args:
+        identity: Who this server is.
+        settings: Options that routes obey.
+        worklists: The worklists that are served.
+        modalities: The known modalities; a change of them counts at once.
+        stop: Ends the server, after the response is out.
+        reset: Ends the server and starts it again with its configuration read anew.
+        metrics: Gives the metrics as Prometheus reads them.
+        journal: The queries that were answered.
+        access: Gives the rules of who may ask over DICOM.
+        associate: Opens an association with a server that is asked.
+        execute_lua: Runs a piece of Lua and gives what it printed, or raises an InputError that
+            says where it fails; None where there is no Lua.
+    """
+
+    identity: Identity
+    settings: Settings
+    worklists: Worklists
+    modalities: KnownModalities
+    stop: Callable[[], object]
+    reset: Callable[[], object]
+    metrics: Callable[[], bytes]
+    journal: Journal = field(default_factory=lambda: Journal(0))
+    access: Callable[[], AccessPolicy] = AccessPolicy
+    associate: Callable[[Peer, list[str]], AbstractAsyncContextManager[ClientAssociation]] = (
+        associate
+    )
+    execute_lua: Callable[[str], Awaitable[str]] | None = None

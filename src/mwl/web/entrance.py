@@ -1,0 +1,46 @@
+"""What every request passes: its path is made plain as Orthanc does, and a fault is answered."""
+
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mwl.web.errors import as_api_error, error_response
+
+_SLASHES = re.compile(r"/{2,}")
+
+
+class Entrance:
+    """Put around the routes.
+
+    Args:
+        app: The routes.
+        described: Whether an error says more than its status.
+    """
+
+    def __init__(self, app: ASGIApp, *, described: bool) -> None:
+        self._app = app
+        self._described = described
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            failure = as_api_error(error)
+            if has_begun:
+                raise  # half an answer cannot be taken back: the connection is cut
+            method, path = scope["method"], scope["path"]
+            await error_response(failure, method, path, described=self._described)(
+                scope, receive, send
+            )

@@ -1,0 +1,153 @@
+"""The HTTP listener: uvicorn on a socket that is bound already, in the event loop of DICOM.
+
+Of uvicorn stays what speaks HTTP. Its handling of signals and its waiting in polls do not: the
+composition root starts and stops it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Generator
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mwl import telemetry
+
+STOP_GRACE_S = 2
+"""Seconds that requests at work have to end when the server stops: streams never end by
+themselves."""
+
+KEEP_ALIVE_S = 5
+"""Seconds that a connection without a request stays open."""
+
+REQUESTS_AT_ONCE = 256
+"""Requests and connections at once; more are answered with 503. Devices use DICOM: this is for
+programs."""
+
+CONNECTIONS_AT_ONCE = 2 * REQUESTS_AT_ONCE
+"""Connections at once; more are closed without a word. Each costs a descriptor, and what takes all
+of them takes them from the associations too."""
+
+HEAD_TIMEOUT_S = 15.0
+"""Seconds from the connection, or the first byte of a later request, to the end of its headers."""
+
+HEAD_LIMIT_BYTES = 64 * 1024
+"""Longest request line and headers taken."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signals and without a clock."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the composition root."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait for the end; the clock that uvicorn has here only serves its header Date."""
+        await self.ending.wait()
+
+
+class _Connection(H11Protocol):
+    """A connection that does not wait for ever for a request."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, where there is room."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_AT_ONCE:
+            transport.abort()
+            return
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        super().data_received(data)
+        # h11 is idle until the headers are whole.
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._patience is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class _ToTelemetry(logging.Handler):
+    """Writes what uvicorn complains of as an event."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one complaint."""
+        error = record.exc_info[1] if record.exc_info else None
+        telemetry.emit("http_trouble", message=record.getMessage(), error=error)
+
+
+class HttpServer:
+    """An application that is served.
+
+    Args:
+        app: The application.
+        sockets: Bound and listening.
+        tls: What to encrypt with; None does not.
+    """
+
+    def __init__(
+        self, app: ASGIApp, sockets: list[socket.socket], tls: ssl.SSLContext | None
+    ) -> None:
+        logger = logging.getLogger("uvicorn")
+        logger.handlers[:] = [_ToTelemetry(logging.WARNING)]
+        logger.propagate = False
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        config = uvicorn.Config(
+            app,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=REQUESTS_AT_ONCE,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_GRACE_S,
+            h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
+        )
+        config.load()
+        config.ssl = tls
+        self._server = _Server(config)
+        self._sockets = sockets
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Take requests from now on."""
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server.serve(self._sockets))
+
+    async def stop(self) -> None:
+        """Take no new request, let those at work end for a while, cut the rest."""
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        self._server.ending.set()
+        await self._task
