@@ -3,7 +3,8 @@
 `notice` finds out what changed: from the kernel's notification where it can be trusted, else by
 comparing the folder with what is known of it. `read` then reads those files, each only when
 nobody is in the middle of writing it. What one file tells is in `mwl.store.filesystem`, the
-kernel's events are in `mwl.store.notify`, and docs/design/freshness.md has the reasons.
+kernel's events are in `mwl.store.notify`, what spares reading in `mwl.store.snapshot` and
+`mwl.store.second_reader`, and docs/design/freshness.md has the reasons.
 
 No thread, no task and no clock but the one that file time stamps are compared with.
 """
@@ -532,26 +533,27 @@ class DirectoryStore:
         self, remembered: list[Remembered], unread: dict[str, None], changes: list[Change]
     ) -> None:
         """Take the items of those files that are as they were when they were remembered."""
+        known, links, prefix = self._known, self._links, self._prefix
         settled_ns = self._now_ns() - LOCAL_GRANULARITY_NS
-        for name, remembered_signature, items in remembered:
-            signature = self._sole_signature(name) if name in unread else None
-            # Time stamps younger than now are not believed: the clock may have been set back.
-            if signature != remembered_signature or max(signature[2:]) > settled_ns:
+        for name, signature, items in remembered:
+            path = prefix + name
+            status = sole_status_at(path) if name in unread else None
+            if (
+                status is None
+                or signature_of(status) != signature
+                # Time stamps younger than now are not believed: the clock may have been set back.
+                or signature.modified_ns > settled_ns
+                or signature.changed_ns > settled_ns
+                # Where a file can change without that being seen in its signature, it is read.
+                or not self._is_shown(status.st_dev, path)
+            ):
                 self._is_news = True
                 continue
             del unread[name]
             # None of them was known before, so this is all that `_record` would do.
-            self._known[name] = Known(signature, True, True, None, count=len(items))
-            self._links.note(name, signature, is_linked=False)
+            known[name] = Known(signature, True, True, None, None, len(items))
+            links.note(name, signature, is_linked=False)
             changes.append(Upsert(name, items))
-
-    def _sole_signature(self, name: str) -> Signature | None:
-        """Look at a file; None when it can change without that being seen in its signature here."""
-        path = self._prefix + name
-        status = sole_status_at(path)
-        if status is None:
-            return None
-        return signature_of(status) if self._is_shown(status.st_dev, path) else None
 
     def _is_shown(self, device: int, path: str) -> bool:
         """Tell whether every change of a file will show in its signature there."""

@@ -80,7 +80,8 @@ class Snapshot:
         self.path = cache / f"{_digest([folder]).hex()}.snapshot"
         self.least_files = least_files
         self._new_path = self.path.with_suffix(".new")
-        self._key = _digest([folder, *settings, *program()])
+        # Where the processor knows SHA-256, which servers do, three times as fast as BLAKE2.
+        self._keyed = hashlib.sha256(_digest([folder, *settings, *program()]))
         self._default = default
 
     def read(self) -> Iterator[Remembered]:
@@ -151,7 +152,9 @@ class Snapshot:
         file.write(_HEAD.pack(len(block), self._digest_of(block)) + block)
 
     def _digest_of(self, block: bytes) -> bytes:
-        return hashlib.blake2b(block, digest_size=32, key=self._key).digest()
+        digest = self._keyed.copy()
+        digest.update(block)
+        return digest.digest()
 
 
 def _digest(parts: Iterable[str]) -> bytes:
