@@ -5,9 +5,8 @@ The server answers scanners with it (`mwl.server`), and `mwl.explain` tells what
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
@@ -16,11 +15,10 @@ from mwl.config import Config
 from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
 from mwl.errors import StoreError
 from mwl.find import Rules, Worklist
-from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
-from mwl.matching.stored import indexed_values
 from mwl.store import Store
 from mwl.store.directory import DirectoryStore, subfolder
+from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot
 
 
@@ -34,6 +32,12 @@ class Worklists:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._of_folder: dict[Path, Worklist] = {}
+        self._making = Making(
+            split_steps=DIALECTS[config.worklists.compatibility].splits_steps,
+            default_encoding=config.default_encoding,
+            dictionary=tuple(dictionary_of(config)),
+        )
+        self._second_reader = SecondReader(self._making)
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -66,6 +70,7 @@ class Worklists:
             self.parser(),
             watch=self._config.worklists.watch,
             snapshot=self._snapshot(folder),
+            second_reader=self._second_reader,
         )
         return self.of_store(store)
 
@@ -88,15 +93,9 @@ class Worklists:
             ENCODINGS[config.default_encoding],
         )
 
-    def parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
+    def parser(self) -> Parse:
         """Give what makes the items of a file: `mwl.item.items_of` as the site has it."""
-        dialect = DIALECTS[self._config.worklists.compatibility]
-        return partial(
-            items_of,
-            split_steps=dialect.splits_steps,
-            default=ENCODINGS[self._config.default_encoding],
-            indexed_of=indexed_values,
-        )
+        return self._making.parser()
 
     def _rules(self) -> Rules:
         config = self._config
@@ -145,9 +144,12 @@ def _can_be_listed(folder: Path) -> bool:
 
 def take_dictionary(config: Config) -> None:
     """Add the site's own attributes to the dictionary."""
-    extend_dictionary(
-        DictionaryEntry(entry.tag, entry.vr, entry.name) for entry in config.dictionary
-    )
+    extend_dictionary(dictionary_of(config))
+
+
+def dictionary_of(config: Config) -> list[DictionaryEntry]:
+    """Give the site's own attributes."""
+    return [DictionaryEntry(entry.tag, entry.vr, entry.name) for entry in config.dictionary]
 
 
 def access_policy(config: Config) -> AccessPolicy:
