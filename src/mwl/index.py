@@ -47,12 +47,12 @@ class _Attribute:
         by_value = self.by_value
         for values, item in zip(column, items, strict=True):
             for value in values:
-                posting = by_value.setdefault(value, item)
-                if posting is item:
-                    continue
-                if isinstance(posting, set):
+                posting = by_value.get(value)
+                if posting is None:
+                    by_value[value] = item
+                elif isinstance(posting, set):
                     posting.add(item)
-                else:
+                elif posting is not item:
                     by_value[value] = {posting, item}
 
     def remove(self, values: Values, item: WorklistItem) -> None:

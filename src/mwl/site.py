@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
@@ -20,12 +19,11 @@ from mwl.dataset import ENCODINGS, CharacterSet, DictionaryEntry, extend_diction
 from mwl.errors import ConfigError, StoreError
 from mwl.find import Rules, Worklist
 from mwl.intake import Intake
-from mwl.item import WorklistItem, items_of
 from mwl.matching import DIALECTS, Policy
-from mwl.matching.stored import indexed_values
 from mwl.store import Store
 from mwl.store.directory import COMMENT, DirectoryStore, subfolder
 from mwl.store.memory import MemoryStore
+from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot
 
 
@@ -39,6 +37,12 @@ class Worklists:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._of_folder: dict[Path, Worklist] = {}
+        self._making = Making(
+            split_steps=DIALECTS[config.worklists.compatibility].splits_steps,
+            default_encoding=config.default_encoding,
+            dictionary=tuple(dictionary_of(config)),
+        )
+        self._second_reader = SecondReader(self._making)
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -104,6 +108,7 @@ class Worklists:
             self.parser(),
             watch=self._config.worklists.watch,
             snapshot=self._snapshot(folder),
+            second_reader=self._second_reader,
         )
         return self.of_store(store)
 
@@ -177,15 +182,9 @@ class Worklists:
             ENCODINGS[config.default_encoding],
         )
 
-    def parser(self) -> Callable[[str, bytes], tuple[WorklistItem, ...]]:
+    def parser(self) -> Parse:
         """Give what makes the items of a file: `mwl.item.items_of` as the site has it."""
-        dialect = DIALECTS[self._config.worklists.compatibility]
-        return partial(
-            items_of,
-            split_steps=dialect.splits_steps,
-            default=ENCODINGS[self._config.default_encoding],
-            indexed_of=indexed_values,
-        )
+        return self._making.parser()
 
     def _rules(self) -> Rules:
         config = self._config
@@ -299,9 +298,12 @@ def _can_be_listed(folder: Path) -> bool:
 
 def take_dictionary(config: Config) -> None:
     """Add the site's own attributes to the dictionary."""
-    extend_dictionary(
-        DictionaryEntry(entry.tag, entry.vr, entry.name) for entry in config.dictionary
-    )
+    extend_dictionary(dictionary_of(config))
+
+
+def dictionary_of(config: Config) -> list[DictionaryEntry]:
+    """Give the site's own attributes."""
+    return [DictionaryEntry(entry.tag, entry.vr, entry.name) for entry in config.dictionary]
 
 
 def access_policy(config: Config) -> AccessPolicy:

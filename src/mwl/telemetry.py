@@ -133,6 +133,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "What was read cannot be kept for the next start (`Worklists.Snapshot`): with many "
             "files it takes longer.",
         ),
+        "second_reader_failed": Event(
+            Level.WARNING,
+            "The process that helps to read a large folder at a start could not be started, or "
+            "ended: the server reads all of it, which takes longer.",
+        ),
         "watch_fallback": Event(
             Level.WARNING,
             "Changes of the folder cannot be notified: it is scanned for each query instead.",

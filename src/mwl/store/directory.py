@@ -3,7 +3,8 @@
 `notice` finds out what changed: from the kernel's notification where it can be trusted, else by
 comparing the folder with what is known of it. `read` then reads those files, each only when
 nobody is in the middle of writing it. What one file tells is in `mwl.store.filesystem`, the
-kernel's events are in `mwl.store.notify`, and docs/design/freshness.md has the reasons.
+kernel's events are in `mwl.store.notify`, what spares reading in `mwl.store.snapshot` and
+`mwl.store.second_reader`, and docs/design/freshness.md has the reasons.
 
 No thread, no task and no clock but the one that file time stamps are compared with.
 """
@@ -13,9 +14,10 @@ import hashlib
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -35,12 +37,11 @@ from mwl.store.filesystem import (
     signature_of,
     sole_status_at,
 )
+from mwl.store.known import LOCAL_GRANULARITY_NS, Known, Links, known_at
 from mwl.store.notify import WHOLE, Hint, Trust, Watch
+from mwl.store.second_reader import Parse, Run, SecondReader
 from mwl.store.snapshot import Remembered, Snapshot
 from mwl.store.writing import FolderWriter
-
-Parse = Callable[[str, bytes], tuple[WorklistItem, ...]]
-"""Gives the items of a file, from its name and bytes; raises DatasetError."""
 
 WatchMode = Literal["auto", "inotify", "scan"]
 
@@ -53,13 +54,6 @@ TRUSTED_FILE_SYSTEMS = frozenset(
 MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
 """Where a write through a mapping can leave all time stamps as they were, so that no signature says
 what a file holds after a time in which nobody watched."""
-
-LOCAL_GRANULARITY_NS = 20_000_000
-"""Time stamps of the trusted file systems come from the kernel's tick, at most 10 ms old."""
-
-COARSE_GRANULARITY_NS = 2_000_000_000
-"""The coarsest time stamps in use (FAT), taken for every file that no lease could be had for, and
-where stamps are whole seconds (ext3, small inodes of ext4)."""
 
 _END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
 
@@ -92,79 +86,32 @@ def subfolder(root: Path, called_ae_title: str) -> Path | None:
 
 
 @dataclass(slots=True)
-class _Known:
-    """A file as it was last read.
-
-    Attributes:
-        signature: None when it could not even be looked at.
-        is_settled: Any later change will change the signature.
-        is_proven: It was read while nobody was writing it.
-        digest: Of its bytes; None when they were not read.
-        fault: Why it is not served; None when it is.
-        count: Number of items.
-    """
-
-    signature: Signature | None
-    is_settled: bool
-    is_proven: bool
-    digest: bytes | None
-    fault: str | None = None
-    count: int = 0
-
-
-@dataclass(slots=True)
 class _Scan:
     """A comparison of the whole folder, under way.
 
     Attributes:
         ticket: The highest ticket that it satisfies once it is done.
         is_deep: Signatures are of another folder, so every file is read.
-        names: What is still to be looked at.
+        is_first: Nothing is known yet.
         unread: The listed names that were not recalled.
-        remembered: What may spare reading some of these; it goes before `names`.
+        gone: Those known before that are not listed.
+        remembered: What may spare reading some of `unread`; it goes before the rest.
+        names: What is still to be looked at, once all was recalled.
     """
 
     ticket: int
     is_deep: bool
-    names: Iterator[str]
+    is_first: bool
     unread: dict[str, None]
+    gone: set[str]
     remembered: Iterator[Remembered]
+    names: deque[str] | None = None
 
 
 @dataclass(slots=True)
 class _Work:
     ticket: int
     hint: Hint
-
-
-@dataclass(slots=True)
-class _Links:
-    """Names whose content can change under another name, that is without an event in the folder.
-
-    The kernel tells nothing when a file gets a second name, so the only name of each inode is
-    kept until a second turns up.
-    """
-
-    names: set[str] = field(default_factory=set)
-    _sole_names: dict[int, str] = field(default_factory=dict)
-
-    def note(self, name: str, signature: Signature | None, *, is_linked: bool) -> str | None:
-        """Note a name; give the other name of its file that was held for the only one."""
-        if is_linked:
-            self.names.add(name)
-        if signature is None:
-            return None
-        if not is_linked:
-            self._sole_names[signature.inode] = name
-            return None
-        other = self._sole_names.pop(signature.inode, name)
-        self.names.add(other)
-        return None if other == name else other
-
-    def forget(self, name: str, known: _Known | None) -> None:
-        self.names.discard(name)
-        if known and known.signature and self._sole_names.get(known.signature.inode) == name:
-            del self._sole_names[known.signature.inode]
 
 
 class DirectoryStore:
@@ -176,6 +123,7 @@ class DirectoryStore:
         watch: "inotify" and "scan" say how changes are found; "auto" takes inotify on the file
             systems of `TRUSTED_FILE_SYSTEMS`. Where inotify cannot be had, the folder is scanned.
         snapshot: Where to remember the files for the next start.
+        second_reader: What may help with the first load.
         now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
     """
 
@@ -186,6 +134,7 @@ class DirectoryStore:
         *,
         watch: WatchMode = "auto",
         snapshot: Snapshot | None = None,
+        second_reader: SecondReader | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._path = str(folder)
@@ -197,8 +146,8 @@ class DirectoryStore:
         self._identity: tuple[int, int] | None = None
         self._reason: str | None = None
         self._fallback: str | None = None
-        self._known: dict[str, _Known] = {}
-        self._links = _Links()
+        self._known: dict[str, Known] = {}
+        self._links = Links()
         self._unfinished: dict[str, Hint] = {}
         self._ticket = 0
         self._wanted: int | None = None
@@ -208,6 +157,8 @@ class DirectoryStore:
         self._writer = FolderWriter(folder, self._is_trusted)
         self._faults: dict[str, str] = {}
         self._snapshot = snapshot
+        self._second_reader = second_reader
+        self._second_run: Run | None = None
         self._is_news = False
         """Whether the snapshot lacks something, or has too much."""
 
@@ -327,6 +278,7 @@ class DirectoryStore:
     def close(self) -> None:
         """Release the notification descriptor. A later `notice` starts over."""
         self._identity = None
+        self._end_second_run()
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -485,40 +437,85 @@ class DirectoryStore:
         # An empty folder gives no other occasion to remove what other settings remembered of it.
         self._is_news = self._is_news or not names
         unread = dict.fromkeys(names)
+        is_first = is_deep and not self._known
+        self._end_second_run()
         self._scan = _Scan(
             ticket,
             is_deep,
-            self._names_to_compare(names, unread),
+            is_first,
             unread,
-            self._snapshot.read() if self._snapshot and is_deep and not self._known else iter(()),
+            self._known.keys() - unread.keys(),
+            self._snapshot.read() if self._snapshot and is_first else iter(()),
         )
-
-    def _names_to_compare(self, listed: list[str], unread: dict[str, None]) -> Iterator[str]:
-        yield from unread
-        yield from self._known.keys() - set(listed)
 
     # Reading
 
     def _step(self, limit: int, changes: list[Change]) -> int:
         """Handle some files, or one end or begin of a scan; give how many, 0 when all is done."""
         if self._scan is not None:
-            if remembered := list(islice(self._scan.remembered, limit)):
-                self._recall(remembered, self._scan.unread, changes)
-                return len(remembered)
-            names = list(islice(self._scan.names, limit))
-            if names:
-                self._compare(names, changes, is_deep=self._scan.is_deep)
-                return len(names)
-            self._end_scan(self._scan)
-        elif self._waiting:
+            return self._step_of_scan(self._scan, limit, changes)
+        if self._waiting:
             names = list(islice(self._waiting, limit))
             self._refresh([(name, self._waiting.pop(name).hint) for name in names], changes)
             return len(names)
-        elif self._wanted is not None:
+        if self._wanted is not None:
             self._begin_scan(self._wanted, is_deep=False)
         else:
             return 0
         return 1
+
+    def _step_of_scan(self, scan: _Scan, limit: int, changes: list[Change]) -> int:
+        if scan.names is None:
+            if remembered := list(islice(scan.remembered, limit)):
+                self._recall(remembered, scan.unread, changes)
+                return len(remembered)
+            scan.names = deque(chain(scan.unread, scan.gone))
+            if scan.is_first:
+                self._start_second_reader(len(scan.names))
+        if self._second_run is not None and (
+            handled := self._take_over(self._second_run, scan.names, changes)
+        ):
+            return handled
+        if names := [scan.names.popleft() for _ in range(min(limit, len(scan.names)))]:
+            self._compare(names, changes, is_deep=scan.is_deep)
+            return len(names)
+        self._end_scan(scan)
+        return 1
+
+    def _start_second_reader(self, files: int) -> None:
+        if self._second_reader is None or self._identity is None:
+            return
+        if not self._is_shown(self._identity[0], self._path):
+            return  # nothing of what it would read could be taken over
+        try:
+            self._second_run = self._second_reader.start(self._prefix, files)
+        except OSError as error:
+            self._tell_of_second_reader(_reason_of(error))
+
+    def _take_over(self, run: Run, names: deque[str], changes: list[Change]) -> int:
+        """Take what the second reader has read; give how many files that were.
+
+        Between its look and this one nothing may have changed, as between two starts.
+        """
+        run.give(names)
+        if (taken := run.take()) is not None:
+            unread = dict.fromkeys(taken.names)
+            self._recall(taken.remembered, unread, changes)
+            # Not put back among `names`: the second reader would be given them again and again.
+            self._compare(list(unread), changes, is_deep=True)
+            return len(taken.names)
+        if run.fault is not None or not names:
+            names.extendleft(self._end_second_run())
+            if run.fault is not None:
+                self._tell_of_second_reader(run.fault)
+        return 0
+
+    def _end_second_run(self) -> list[str]:
+        run, self._second_run = self._second_run, None
+        return run.end() if run is not None else []
+
+    def _tell_of_second_reader(self, reason: str) -> None:
+        telemetry.emit("second_reader_failed", folder=self._path, reason=reason)
 
     def _compare(self, names: list[str], changes: list[Change], *, is_deep: bool) -> None:
         """Read those files that are not as they are known."""
@@ -550,28 +547,32 @@ class DirectoryStore:
         self, remembered: list[Remembered], unread: dict[str, None], changes: list[Change]
     ) -> None:
         """Take the items of those files that are as they were when they were remembered."""
+        known, links, prefix = self._known, self._links, self._prefix
         settled_ns = self._now_ns() - LOCAL_GRANULARITY_NS
-        for name, remembered_signature, items in remembered:
-            signature = self._sole_signature(name) if name in unread else None
-            # Time stamps younger than now are not believed: the clock may have been set back.
-            if signature != remembered_signature or max(signature[2:]) > settled_ns:
+        for name, signature, items in remembered:
+            path = prefix + name
+            status = sole_status_at(path) if name in unread else None
+            if (
+                status is None
+                or signature_of(status) != signature
+                # Time stamps younger than now are not believed: the clock may have been set back.
+                or signature.modified_ns > settled_ns
+                or signature.changed_ns > settled_ns
+                # Where a file can change without that being seen in its signature, it is read.
+                or not self._is_shown(status.st_dev, path)
+            ):
                 self._is_news = True
                 continue
             del unread[name]
             # None of them was known before, so this is all that `_record` would do.
-            self._known[name] = _Known(signature, True, True, None, count=len(items))
-            self._links.note(name, signature, is_linked=False)
+            known[name] = Known(signature, True, True, None, None, len(items))
+            links.note(name, signature, is_linked=False)
             changes.append(Upsert(name, items))
 
-    def _sole_signature(self, name: str) -> Signature | None:
-        """Look at a file; None when it can change without that being seen in its signature here."""
-        path = self._prefix + name
-        status = sole_status_at(path)
-        if status is None:
-            return None
-        kind = self._kind_of(status.st_dev, path)
-        is_shown = kind in TRUSTED_FILE_SYSTEMS and kind not in MEMORY_FILE_SYSTEMS
-        return signature_of(status) if is_shown else None
+    def _is_shown(self, device: int, path: str) -> bool:
+        """Tell whether every change of a file will show in its signature there."""
+        kind = self._kind_of(device, path)
+        return kind in TRUSTED_FILE_SYSTEMS and kind not in MEMORY_FILE_SYSTEMS
 
     def _refresh(self, work: list[tuple[str, Hint]], changes: list[Change]) -> None:
         """Read files, each if it is complete, and add what that changes to `changes`.
@@ -623,7 +624,7 @@ class DirectoryStore:
     ) -> None:
         """Take the bytes of a file, read after `now_ns`, as its content."""
         known = self._known.get(name)
-        new = _known_at(now_ns, reading.signature, is_proven=reading.is_proven)
+        new = known_at(now_ns, reading.signature, is_proven=reading.is_proven)
         items: tuple[WorklistItem, ...] | None = None
         if isinstance(reading.data, str):
             new.fault = reading.data
@@ -657,7 +658,7 @@ class DirectoryStore:
         now_ns = self._now_ns()
         signature, is_linked = look(self._prefix + name)
         if not isinstance(error, FileNotFoundError):
-            new = _known_at(now_ns, signature, is_proven=False)
+            new = known_at(now_ns, signature, is_proven=False)
             new.fault = error.strerror or str(error)
             self._record(name, new, changes, is_linked=is_linked)
             return
@@ -670,7 +671,7 @@ class DirectoryStore:
         if known is not None and known.fault is None:
             changes.append(Remove(name))
 
-    def _record(self, name: str, new: _Known, changes: list[Change], *, is_linked: bool) -> None:
+    def _record(self, name: str, new: Known, changes: list[Change], *, is_linked: bool) -> None:
         """Keep what is now known of a file; a fault is told once and ends its being served."""
         old = self._known.get(name)
         self._known[name] = new
@@ -687,20 +688,9 @@ class DirectoryStore:
             # It may have been changed under this name, of which nothing was told.
             self._refresh([(other, Hint.LISTED)], changes)
 
-    def _report_fault(self, name: str, old: _Known | None, new: _Known) -> None:
+    def _report_fault(self, name: str, old: Known | None, new: Known) -> None:
         if old is None or (old.fault, old.digest) != (new.fault, new.digest):
             telemetry.emit("file_skipped", folder=self._path, source=name, reason=new.fault)
-
-
-def _known_at(now_ns: int, signature: Signature | None, *, is_proven: bool) -> _Known:
-    """Begin to describe a file whose signature was taken after `now_ns`."""
-    if signature is None:
-        # No time stamp that could fail to change.
-        return _Known(None, is_settled=True, is_proven=False, digest=None)
-    is_fine = is_proven and signature.is_fine
-    granularity_ns = LOCAL_GRANULARITY_NS if is_fine else COARSE_GRANULARITY_NS
-    age_ns = now_ns - signature.newest_ns
-    return _Known(signature, age_ns >= granularity_ns, is_proven, digest=None)
 
 
 def _reason_of(error: BaseException) -> str:

@@ -20,19 +20,16 @@ import marshal
 import os
 import stat
 import struct
-import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import mwl
-from mwl.dataset import CharacterSet, dictionary_version
-from mwl.item import Indexed, Order, WorklistItem
+from mwl.dataset import CharacterSet
+from mwl.item import WorklistItem
 from mwl.store.filesystem import Signature
+from mwl.store.rows import items_of_rows, program, rows_of
 
 LEAST_FILES = 1000
 """Fewest files worth remembering: to read fewer takes a tenth of a second, and patient data should
@@ -41,14 +38,8 @@ lie in no more places than it must."""
 FILES_IN_BLOCK = 256
 """Files written at a time: about 3 ms, then other associations get a turn."""
 
-_KEPT_SETS = 256
-"""Character sets kept by their terms; a hospital has a few."""
-
 _HEAD = struct.Struct("<I32s")
 """Length of a block, and its digest."""
-
-_Row = tuple[int, bytes, tuple[str, ...], Order, Indexed]
-"""An item: step, data, terms of its character set, order, indexed."""
 
 
 class Remembered(NamedTuple):
@@ -89,7 +80,8 @@ class Snapshot:
         self.path = cache / f"{_digest([folder]).hex()}.snapshot"
         self.least_files = least_files
         self._new_path = self.path.with_suffix(".new")
-        self._key = _digest([folder, *settings, *_versions()])
+        # Where the processor knows SHA-256, which servers do, three times as fast as BLAKE2.
+        self._keyed = hashlib.sha256(_digest([folder, *settings, *program()]))
         self._default = default
 
     def read(self) -> Iterator[Remembered]:
@@ -99,11 +91,8 @@ class Snapshot:
         with suppress(OSError), _open_own(self.path, os.O_RDONLY) as file:
             while (block := self._read_block(file)) is not None:
                 for source, signature, rows in marshal.loads(block):  # noqa: S302 - ours: its digest
-                    items = [
-                        WorklistItem(source, step, data, _set_of(terms, default), order, indexed)
-                        for step, data, terms, order, indexed in rows
-                    ]
-                    yield new(Remembered, (source, new(Signature, signature), tuple(items)))
+                    items = items_of_rows(source, rows, default)
+                    yield new(Remembered, (source, new(Signature, signature), items))
 
     def _read_block(self, file: IO[bytes]) -> bytes | None:
         head = file.read(_HEAD.size)
@@ -158,42 +147,20 @@ class Snapshot:
 
     def _write_block(self, file: IO[bytes], entries: Iterable[Remembered]) -> None:
         block = marshal.dumps(
-            [
-                (source, tuple(signature), tuple(map(_row, items)))
-                for source, signature, items in entries
-            ]
+            [(source, tuple(signature), rows_of(items)) for source, signature, items in entries]
         )
         file.write(_HEAD.pack(len(block), self._digest_of(block)) + block)
 
     def _digest_of(self, block: bytes) -> bytes:
-        return hashlib.blake2b(block, digest_size=32, key=self._key).digest()
-
-
-@lru_cache(maxsize=_KEPT_SETS)
-def _set_of(terms: tuple[str, ...], default: CharacterSet) -> CharacterSet:
-    # The only set without terms is one that DICOM does not have, and that can be a default.
-    return CharacterSet.of(terms) if terms else default
-
-
-def _row(item: WorklistItem) -> _Row:
-    return item.step, item.data, item.character_set.terms, item.order, item.indexed
+        digest = self._keyed.copy()
+        digest.update(block)
+        return digest.digest()
 
 
 def _digest(parts: Iterable[str]) -> bytes:
     return hashlib.blake2b(
         repr(list(parts)).encode("ascii", "backslashreplace"), digest_size=32
     ).digest()
-
-
-def _versions() -> list[str]:
-    """Name everything besides files and settings that decides which items a file gives."""
-    versions = [mwl.__version__, dictionary_version(), sys.version, unicodedata.unidata_version]
-    # Code that was changed in place has no new version number.
-    for path in sorted(Path(mwl.__file__).parent.rglob("*.py")):
-        with suppress(FileNotFoundError):  # a link to nothing, with which Emacs marks open files
-            status = path.stat()
-            versions.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-    return versions
 
 
 def _open_own(path: Path, flags: int) -> IO[bytes]:

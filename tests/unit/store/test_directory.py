@@ -13,6 +13,7 @@ from mwl.errors import StoreError
 from mwl.item import WorklistItem
 from mwl.store import directory, filesystem
 from mwl.store.directory import DirectoryStore
+from mwl.store.known import COARSE_GRANULARITY_NS
 from mwl.store.placing import place
 from support.folder import Events, Served, content, named, parse, unprivileged
 
@@ -250,7 +251,7 @@ def test_a_file_counts_as_settled_by_the_time_before_it_was_read(
 
     def slowly(descriptor: int, size: int) -> bytes:
         nonlocal clock_ns
-        clock_ns += directory.COARSE_GRANULARITY_NS
+        clock_ns += COARSE_GRANULARITY_NS
         return read(descriptor, size)
 
     monkeypatch.setattr(filesystem, "_read_bytes", slowly)

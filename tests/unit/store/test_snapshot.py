@@ -19,6 +19,7 @@ from mwl.item import WorklistItem
 from mwl.store import directory
 from mwl.store.directory import DirectoryStore, WatchMode
 from mwl.store.filesystem import Signature, file_system_type, look
+from mwl.store.known import COARSE_GRANULARITY_NS
 from mwl.store.snapshot import Remembered, Snapshot
 from support.folder import (
     MODES,
@@ -217,7 +218,7 @@ def test_a_write_through_a_mapping_that_leaves_no_time_stamp_is_seen(tmp_path: P
 
 @pytest.mark.usefixtures("no_leases")
 def test_what_was_read_without_a_lease_is_not_remembered(site: Site) -> None:
-    site.late_ns = directory.COARSE_GRANULARITY_NS
+    site.late_ns = COARSE_GRANULARITY_NS
     for _ in range(2):
         assert site.run() == FILES
         assert sorted(site.parsed) == sorted(FILES)
@@ -226,7 +227,7 @@ def test_what_was_read_without_a_lease_is_not_remembered(site: Site) -> None:
 def test_time_stamps_in_whole_seconds_are_not_believed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.late_ns = directory.COARSE_GRANULARITY_NS
+    site.late_ns = COARSE_GRANULARITY_NS
     monkeypatch.setattr(Signature, "is_fine", property(lambda signature: signature.size != 3))
     (site.folder / "long.wl").write_bytes(content("longer"))
     settle(site.folder)
