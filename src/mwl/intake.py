@@ -168,7 +168,11 @@ class Intake:
         kept = tuple(self._kept(item, before)) if before is not None else ()
         if not kept:
             return item
-        return dataclasses.replace(recipe, template=(*recipe.template, *kept)).make(document, 1)
+        # As arguments: they count where the tags have the attribute without a value, too.
+        try:
+            return dataclasses.replace(recipe, arguments=kept).make(document, 1)
+        except InputError:
+            return item  # what was there before was forced
 
     def _kept(self, item: NewItem, before: Elements) -> Iterator[Assignment]:
         """Give the identifiers of the item before that would be made up anew."""
@@ -283,7 +287,7 @@ def _assigned(
 ) -> Iterator[Assignment]:
     value = _first(holder, path[-1].tag, text)
     if value:
-        # In a template, braces are those of placeholders.
+        # In an argument, braces are those of placeholders.
         yield Assignment(path, value.replace("{", "{{").replace("}", "}}"), Origin())
 
 
