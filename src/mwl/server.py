@@ -205,7 +205,7 @@ class Server:
             from mwl import web  # noqa: PLC0415
 
             self._routes = web.create_app(self._context(service, loop))
-            serving = web.serving(self._routes, self._http_rules(), sockets, tls)
+            serving = web.listener(self._routes, self._http_rules(), sockets, tls)
             # What was imported stays: no search for cycles need look at it while others wait.
             gc.freeze()
             return serving

@@ -124,15 +124,21 @@ class _Modalities:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known = context.modalities
+        self._changing = asyncio.Lock()
 
     async def names(self, expand: str | None = None) -> Response:
         """List the known modalities.
 
         With `expand` it is an object of their configurations.
         """
-        if expand is None:
-            return json_answer(self._known.names)
-        return json_answer({name: self._get(name).to_orthanc() for name in self._known.names})
+        # There may be thousands, and scanners wait meanwhile.
+        return await asyncio.to_thread(self._listed, is_expanded=expand is not None)
+
+    def _listed(self, *, is_expanded: bool) -> Response:
+        known = self._known.all
+        if not is_expanded:
+            return json_answer([*known])
+        return json_answer({name: modality.to_orthanc() for name, modality in known.items()})
 
     async def operations(self, modality: str) -> Response:
         """List what can be done with a modality."""
@@ -156,18 +162,24 @@ class _Modalities:
                 "modalities, and at most 255 of them",
             )
         value = await json_of(request)
-        if len(self._known.names) >= MODALITIES_LIMIT and self._known.get(modality) is None:
-            raise ApiError("FullStorage", f"there are {MODALITIES_LIMIT} modalities already")
-        with _reading_modality():
-            self._known.put(modality, value)
+        async with self._changing:
+            await asyncio.to_thread(self._put, modality, value)
         return text_answer()
+
+    def _put(self, name: str, value: object) -> None:
+        if len(self._known.all) >= MODALITIES_LIMIT and self._known.get(name) is None:
+            raise ApiError("ForbiddenAccess", f"there are {MODALITIES_LIMIT} modalities already")
+        with _reading_modality():
+            self._known.put(name, value)
 
     async def delete(self, modality: str) -> Response:
         """Forget a known modality.
 
         An entry of the configuration file is there again after a restart.
         """
-        if not self._known.remove(modality):
+        async with self._changing:
+            was_known = await asyncio.to_thread(self._known.remove, modality)
+        if not was_known:
             raise ApiError(
                 "InexistentItem", f"Unknown DICOM modality with symbolic name: {modality}"
             )
@@ -341,7 +353,10 @@ def router(context: Context) -> APIRouter:
                 endpoint=routes.put,
                 body=_MODALITY,
                 example=["CT1", "192.0.2.10", 104],
-                failures={400: "The name or the configuration cannot be used"},
+                failures={
+                    400: "The name or the configuration cannot be used",
+                    403: f"There are {MODALITIES_LIMIT} modalities already",
+                },
             ),
             Route(method="DELETE", path=one, endpoint=routes.delete, failures=unknown),
             Route(

@@ -168,7 +168,7 @@ async def test_a_body_that_is_too_long_is_413(site: Web) -> None:
     assert str(BODY_LIMIT_BYTES) in json.loads(reply.body)["Details"]
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b"nul", b"NaN"])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 20_000, b"\xff", b"nul", b"NaN"])
 async def test_what_is_no_json_is_told_so(site: Web, body: bytes) -> None:
     assert (await site.ask("PUT", "/modalities/a", body)).status == 400
 
@@ -229,3 +229,26 @@ async def test_the_description_asks_for_a_password_where_the_server_does(tmp_pat
         site = web(tmp_path, settings=Settings(authentication=asked))
         description = json.loads((await site.ask("GET", "/openapi.json")).body)
         assert ("security" in description) is asked
+
+
+async def test_changes_of_many_at_once_are_all_there(site: Web) -> None:
+    names = [f"ct{number}" for number in range(50)]
+    bodies = [f'["CT{number}","192.0.2.1",104]' for number in range(50)]
+    replies = await asyncio.gather(
+        *(
+            site.ask("PUT", f"/modalities/{name}", body)
+            for name, body in zip(names, bodies, strict=True)
+        )
+    )
+    assert {reply.status for reply in replies} == {200}
+    assert json.loads((await site.ask("GET", "/modalities")).body) == sorted(names)
+    assert len(site.policies[-1].modalities) == 50
+
+
+async def test_there_is_an_end_to_the_modalities(
+    site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwl.web.modalities.MODALITIES_LIMIT", 1)
+    for name, status in (("a", 200), ("b", 403), ("a", 200)):
+        reply = await site.ask("PUT", f"/modalities/{name}", '["A","h",104]')
+        assert reply.status == status
