@@ -470,6 +470,7 @@ def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path:
     [
         {"DicomTlsEnabled": True},
         {"DicomModalitiesInDatabase": True},
+        {"ReadOnly": True},
         {"Worklists": {"SaveInOrthancDatabase": True}},
     ],
 )

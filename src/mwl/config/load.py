@@ -413,6 +413,7 @@ class _Reader:
 _SPECIAL: Mapping[str, str] = {
     "DicomTlsEnabled": "TLS is not supported yet: this server talks without encryption",
     "DicomModalitiesInDatabase": "there is no database here: DicomModalities is what counts",
+    "ReadOnly": "who may use HTTP may change what it offers",
     "Worklists.SaveInOrthancDatabase": "there is no database here: the folder is what is served",
 }
 _TOP_LEVEL = tuple(

@@ -47,6 +47,8 @@ LONGEST_TIMEOUT_S = 86_400
 FAILURE_STATUS = 422
 """HTTP status for a DIMSE status that is a failure, as in Orthanc."""
 
+_JSON_TEXT = f"{JSON}; charset=utf-8"
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _OUT_OF_RANGE = frozenset({"Port", "Manufacturer", "Timeout"})
 """Members of a modality whose wrong value Orthanc calls out of range."""
@@ -138,7 +140,12 @@ class _Modalities:
         known = self._known.all
         if not is_expanded:
             return json_answer([*known])
-        return json_answer({name: modality.to_orthanc() for name, modality in known.items()})
+        # One by one: nobody else has a turn while the encoder is at work.
+        parts = (
+            f"{json.dumps(name)}: {json.dumps(modality.to_orthanc())}"
+            for name, modality in known.items()
+        )
+        return Response(f"{{{', '.join(parts)}}}", media_type=_JSON_TEXT)
 
     async def operations(self, modality: str) -> Response:
         """List what can be done with a modality."""
@@ -214,7 +221,7 @@ class _Modalities:
         _check_status("C-FIND", known, responses.pop())
         default = self._context.worklists.default_encoding
         body = await asyncio.to_thread(_answers, responses, asked.form, default)
-        return Response(body, media_type=f"{JSON}; charset=utf-8")
+        return Response(body, media_type=_JSON_TEXT)
 
     def _get(self, name: str) -> KnownModality:
         modality = self._known.get(name)
@@ -320,10 +327,10 @@ def _answers(responses: list[DimseResponse], form: Form, default_encoding: str) 
         try:
             elements = decode(response.identifier or b"", response.transfer_syntax)
             text = character_set(elements, ENCODINGS[default_encoding])
-            answers.append(to_orthanc(elements, text, form))
+            answers.append(json.dumps(to_orthanc(elements, text, form)))
         except DatasetError as error:
             raise ApiError("NetworkProtocol", f"an answer cannot be read: {error}") from error
-    return json.dumps(answers)
+    return f"[{', '.join(answers)}]"
 
 
 def router(context: Context) -> APIRouter:
