@@ -107,8 +107,8 @@ _FIND: Schema = {
         "Timeout": _TIMEOUT,
     },
 }
-_ASKING_FAILS = {
-    404: "There is no such modality",
+_UNKNOWN = {404: "There is no such modality"}
+_ASKING_FAILS = _UNKNOWN | {
     422: "The server answered with a status of failure",
     500: "The server cannot be reached or refuses: `OrthancStatus` 9",
 }
@@ -336,7 +336,6 @@ def _answers(responses: list[DimseResponse], form: Form, default_encoding: str) 
 def router(context: Context) -> APIRouter:
     """Give the routes of this module."""
     routes = _Modalities(context)
-    unknown = {404: "There is no such modality"}
     one = "/modalities/{modality}"
     return router_of(
         "Modalities",
@@ -352,30 +351,36 @@ def router(context: Context) -> APIRouter:
                 path=one,
                 endpoint=routes.operations,
                 answer=STRINGS,
-                failures=unknown,
+                failures=_UNKNOWN,
             ),
-            Route(
-                method="PUT",
-                path=one,
-                endpoint=routes.put,
-                body=_MODALITY,
-                example=["CT1", "192.0.2.10", 104],
-                failures={
-                    400: "The name or the configuration cannot be used",
-                    403: f"There are {MODALITIES_LIMIT} modalities already",
-                },
-            ),
-            Route(method="DELETE", path=one, endpoint=routes.delete, failures=unknown),
+            *_changing(routes, one),
             Route(
                 method="GET",
                 path=f"{one}/configuration",
                 endpoint=routes.configuration,
                 answer=ANY_OBJECT,
-                failures=unknown,
+                failures=_UNKNOWN,
             ),
             *_asking(routes, one),
         ],
     )
+
+
+def _changing(routes: _Modalities, one: str) -> list[Route]:
+    return [
+        Route(
+            method="PUT",
+            path=one,
+            endpoint=routes.put,
+            body=_MODALITY,
+            example=["CT1", "192.0.2.10", 104],
+            failures={
+                400: "The name or the configuration cannot be used",
+                403: f"There are {MODALITIES_LIMIT} modalities already",
+            },
+        ),
+        Route(method="DELETE", path=one, endpoint=routes.delete, failures=_UNKNOWN),
+    ]
 
 
 def _asking(routes: _Modalities, one: str) -> list[Route]:
