@@ -96,12 +96,7 @@ class Server:
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         tls = _tls(config)
-        listening = listen(config.dicom_host, config.dicom_port, _DICOM)
-        try:
-            http_sockets = _listen_http(config)
-        except ConfigError:
-            listening.close()
-            raise
+        listening, http_sockets = _listen(config)
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._listener = await loop.create_server(
@@ -206,7 +201,7 @@ class Server:
             from mwl import web  # noqa: PLC0415
 
             self._routes = web.create_app(self._context(service, loop))
-            serving = web.serving(self._routes, self._http_rules(), sockets, tls)
+            serving = web.listener(self._routes, self._http_rules(), sockets, tls)
             # What was imported stays: no search for cycles need look at it while others wait.
             gc.freeze()
             return serving
@@ -295,6 +290,16 @@ def _raise_file_limit() -> None:
     wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _listen(config: Config) -> tuple[socket.socket, list[socket.socket]]:
+    """Give the listening sockets of DICOM and of HTTP: both, or neither."""
+    dicom = listen(config.dicom_host, config.dicom_port, _DICOM)
+    try:
+        return dicom, _listen_http(config)
+    except ConfigError:
+        dicom.close()
+        raise
 
 
 def _listen_http(config: Config) -> list[socket.socket]:

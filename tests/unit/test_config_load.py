@@ -472,6 +472,7 @@ def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path:
     [
         {"DicomTlsEnabled": True},
         {"DicomModalitiesInDatabase": True},
+        {"ReadOnly": True},
         {"Worklists": {"SaveInOrthancDatabase": True}},
     ],
 )
@@ -617,3 +618,10 @@ def test_addresses_are_a_list_of_texts(tmp_path: Path) -> None:
     wrongs: tuple[object, ...] = ("127.0.0.1", [1], [""], {})
     for wrong in wrongs:
         assert the_error(tmp_path, {"HttpBindAddresses": wrong}).option == "HttpBindAddresses"
+
+
+def test_a_password_that_nobody_has_is_a_warning(tmp_path: Path) -> None:
+    note = the_note(tmp_path, {"AuthenticationEnabled": True})
+    assert (note.kind, note.option) == ("warning", "AuthenticationEnabled")
+    content = {"AuthenticationEnabled": True, "RegisteredUsers": {"nurse": "Tulpe"}}
+    assert checked(tmp_path, content).notes == []

@@ -400,6 +400,10 @@ class _Reader:
             holder = self._section("Worklists")[1] if "." in name else self._source.values
             if holder.get(path[-1]) is True:
                 self._note("warning", path, message)
+        refuses_all = config.authentication_enabled and not config.registered_users
+        if config.http_server_enabled and refuses_all:
+            message = "nobody is in RegisteredUsers: HTTP will refuse everybody"
+            self._note("warning", ("AuthenticationEnabled",), message)
         if config.dicom_check_modality_host:
             for modality in config.modalities:
                 if not _is_address(modality.host):
@@ -415,6 +419,7 @@ class _Reader:
 _SPECIAL: Mapping[str, str] = {
     "DicomTlsEnabled": "TLS is not supported yet: this server talks without encryption",
     "DicomModalitiesInDatabase": "there is no database here: DicomModalities is what counts",
+    "ReadOnly": "who may use HTTP may change what it offers",
     "Worklists.SaveInOrthancDatabase": "there is no database here: the folder is what is served",
 }
 _TOP_LEVEL = tuple(

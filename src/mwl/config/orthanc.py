@@ -24,7 +24,7 @@ _CORE = """
     MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize
     MaximumStorageMode MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled
     OrthancPeers OrthancPeersInDatabase OverwriteInstances Pkcs11 Plugins QueryRetrieveSize
-    ReadOnly RejectedSopClasses RejectSopClasses RestApiWriteToFileSystemEnabled SaveJobs
+    RejectedSopClasses RejectSopClasses RestApiWriteToFileSystemEnabled SaveJobs
     SequentialDicomReaderThreadsCount SequentialDicomReaderWindowCapacity SslCiphersAccepted
     SslMinimumProtocolVersion StableAge StorageAccessOnFind StorageCommitmentReportsSize
     StorageCompression StorageDirectory StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom

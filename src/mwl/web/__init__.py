@@ -76,7 +76,7 @@ App = FastAPI
 """What `create_app` gives."""
 
 
-def serving(
+def listener(
     app: App, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
 ) -> HttpServer:
     """Give what serves an application on sockets that listen.
@@ -100,5 +100,5 @@ __all__ = [
     "Settings",
     "call",
     "create_app",
-    "serving",
+    "listener",
 ]

@@ -47,6 +47,8 @@ LONGEST_TIMEOUT_S = 86_400
 FAILURE_STATUS = 422
 """HTTP status for a DIMSE status that is a failure, as in Orthanc."""
 
+_JSON_TEXT = f"{JSON}; charset=utf-8"
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _OUT_OF_RANGE = frozenset({"Port", "Manufacturer", "Timeout"})
 """Members of a modality whose wrong value Orthanc calls out of range."""
@@ -105,8 +107,8 @@ _FIND: Schema = {
         "Timeout": _TIMEOUT,
     },
 }
-_ASKING_FAILS = {
-    404: "There is no such modality",
+_UNKNOWN = {404: "There is no such modality"}
+_ASKING_FAILS = _UNKNOWN | {
     422: "The server answered with a status of failure",
     500: "The server cannot be reached or refuses: `OrthancStatus` 9",
 }
@@ -124,15 +126,26 @@ class _Modalities:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known = context.modalities
+        self._changing = asyncio.Lock()
 
     async def names(self, expand: str | None = None) -> Response:
         """List the known modalities.
 
         With `expand` it is an object of their configurations.
         """
-        if expand is None:
-            return json_answer(self._known.names)
-        return json_answer({name: self._get(name).to_orthanc() for name in self._known.names})
+        # There may be thousands, and scanners wait meanwhile.
+        return await asyncio.to_thread(self._listed, is_expanded=expand is not None)
+
+    def _listed(self, *, is_expanded: bool) -> Response:
+        known = self._known.all
+        if not is_expanded:
+            return json_answer([*known])
+        # One by one: nobody else has a turn while the encoder is at work.
+        parts = (
+            f"{json.dumps(name)}: {json.dumps(modality.to_orthanc())}"
+            for name, modality in known.items()
+        )
+        return Response(f"{{{', '.join(parts)}}}", media_type=_JSON_TEXT)
 
     async def operations(self, modality: str) -> Response:
         """List what can be done with a modality."""
@@ -156,18 +169,24 @@ class _Modalities:
                 "modalities, and at most 255 of them",
             )
         value = await json_of(request)
-        if len(self._known.names) >= MODALITIES_LIMIT and self._known.get(modality) is None:
-            raise ApiError("FullStorage", f"there are {MODALITIES_LIMIT} modalities already")
-        with _reading_modality():
-            self._known.put(modality, value)
+        async with self._changing:
+            await asyncio.to_thread(self._put, modality, value)
         return text_answer()
+
+    def _put(self, name: str, value: object) -> None:
+        if len(self._known.all) >= MODALITIES_LIMIT and self._known.get(name) is None:
+            raise ApiError("ForbiddenAccess", f"there are {MODALITIES_LIMIT} modalities already")
+        with _reading_modality():
+            self._known.put(name, value)
 
     async def delete(self, modality: str) -> Response:
         """Forget a known modality.
 
         An entry of the configuration file is there again after a restart.
         """
-        if not self._known.remove(modality):
+        async with self._changing:
+            was_known = await asyncio.to_thread(self._known.remove, modality)
+        if not was_known:
             raise ApiError(
                 "InexistentItem", f"Unknown DICOM modality with symbolic name: {modality}"
             )
@@ -202,7 +221,7 @@ class _Modalities:
         _check_status("C-FIND", known, responses.pop())
         default = self._context.worklists.default_encoding
         body = await asyncio.to_thread(_answers, responses, asked.form, default)
-        return Response(body, media_type=f"{JSON}; charset=utf-8")
+        return Response(body, media_type=_JSON_TEXT)
 
     def _get(self, name: str) -> KnownModality:
         modality = self._known.get(name)
@@ -308,16 +327,15 @@ def _answers(responses: list[DimseResponse], form: Form, default_encoding: str) 
         try:
             elements = decode(response.identifier or b"", response.transfer_syntax)
             text = character_set(elements, ENCODINGS[default_encoding])
-            answers.append(to_orthanc(elements, text, form))
+            answers.append(json.dumps(to_orthanc(elements, text, form)))
         except DatasetError as error:
             raise ApiError("NetworkProtocol", f"an answer cannot be read: {error}") from error
-    return json.dumps(answers)
+    return f"[{', '.join(answers)}]"
 
 
 def router(context: Context) -> APIRouter:
     """Give the routes of this module."""
     routes = _Modalities(context)
-    unknown = {404: "There is no such modality"}
     one = "/modalities/{modality}"
     return router_of(
         "Modalities",
@@ -333,27 +351,36 @@ def router(context: Context) -> APIRouter:
                 path=one,
                 endpoint=routes.operations,
                 answer=STRINGS,
-                failures=unknown,
+                failures=_UNKNOWN,
             ),
-            Route(
-                method="PUT",
-                path=one,
-                endpoint=routes.put,
-                body=_MODALITY,
-                example=["CT1", "192.0.2.10", 104],
-                failures={400: "The name or the configuration cannot be used"},
-            ),
-            Route(method="DELETE", path=one, endpoint=routes.delete, failures=unknown),
+            *_changing(routes, one),
             Route(
                 method="GET",
                 path=f"{one}/configuration",
                 endpoint=routes.configuration,
                 answer=ANY_OBJECT,
-                failures=unknown,
+                failures=_UNKNOWN,
             ),
             *_asking(routes, one),
         ],
     )
+
+
+def _changing(routes: _Modalities, one: str) -> list[Route]:
+    return [
+        Route(
+            method="PUT",
+            path=one,
+            endpoint=routes.put,
+            body=_MODALITY,
+            example=["CT1", "192.0.2.10", 104],
+            failures={
+                400: "The name or the configuration cannot be used",
+                403: f"There are {MODALITIES_LIMIT} modalities already",
+            },
+        ),
+        Route(method="DELETE", path=one, endpoint=routes.delete, failures=_UNKNOWN),
+    ]
 
 
 def _asking(routes: _Modalities, one: str) -> list[Route]:

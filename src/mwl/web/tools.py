@@ -185,22 +185,28 @@ def router(context: Context) -> APIRouter:
                 answer_type=PROMETHEUS,
             ),
             _get("/tools/dicom-conformance", tools.conformance),
-            Route(
-                method="POST",
-                path="/tools/execute-script",
-                endpoint=tools.execute_script,
-                body=STRING,
-                body_type=TEXT,
-                answer=STRING,
-                answer_type=TEXT,
-                failures=_SCRIPT_FAILS,
-            ),
-            *(
-                Route(method="POST", path=path, endpoint=endpoint, answer=EMPTY_OBJECT)
-                for path, endpoint in (
-                    ("/tools/reset", tools.reset),
-                    ("/tools/shutdown", tools.shutdown),
-                )
-            ),
+            *_actions(tools),
         ],
     )
+
+
+def _actions(tools: _Tools) -> list[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/tools/execute-script",
+            endpoint=tools.execute_script,
+            body=STRING,
+            body_type=TEXT,
+            answer=STRING,
+            answer_type=TEXT,
+            failures=_SCRIPT_FAILS,
+        ),
+        *(
+            Route(method="POST", path=path, endpoint=endpoint, answer=EMPTY_OBJECT)
+            for path, endpoint in (
+                ("/tools/reset", tools.reset),
+                ("/tools/shutdown", tools.shutdown),
+            )
+        ),
+    ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from mwl import telemetry
 from mwl.access import Caller, allow
-from mwl.dataset import ENCODINGS
+from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN
 from mwl.errors import InputError
-from mwl.web import Settings
+from mwl.net.client import Response
+from mwl.web import Reply, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.routing import BODY_LIMIT_BYTES
 from mwl.web.within import call
+from mwl.wire.dimse import Command, CommandField
 from support.telemetry import captured_log
 from support.web import Web, web
 
@@ -168,7 +171,7 @@ async def test_a_body_that_is_too_long_is_413(site: Web) -> None:
     assert str(BODY_LIMIT_BYTES) in json.loads(reply.body)["Details"]
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b"nul", b"NaN"])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 20_000, b"\xff", b"nul", b"NaN"])
 async def test_what_is_no_json_is_told_so(site: Web, body: bytes) -> None:
     assert (await site.ask("PUT", "/modalities/a", body)).status == 400
 
@@ -229,3 +232,88 @@ async def test_the_description_asks_for_a_password_where_the_server_does(tmp_pat
         site = web(tmp_path, settings=Settings(authentication=asked))
         description = json.loads((await site.ask("GET", "/openapi.json")).body)
         assert ("security" in description) is asked
+
+
+async def test_changes_of_many_at_once_are_all_there(site: Web) -> None:
+    names = [f"ct{number}" for number in range(50)]
+    bodies = [f'["CT{number}","192.0.2.1",104]' for number in range(50)]
+    replies = await asyncio.gather(
+        *(
+            site.ask("PUT", f"/modalities/{name}", body)
+            for name, body in zip(names, bodies, strict=True)
+        )
+    )
+    assert {reply.status for reply in replies} == {200}
+    assert json.loads((await site.ask("GET", "/modalities")).body) == sorted(names)
+    assert len(site.policies[-1].modalities) == 50
+
+
+async def test_there_is_an_end_to_the_modalities(
+    site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwl.web.modalities.MODALITIES_LIMIT", 1)
+    for name, status in (("a", 200), ("b", 403), ("a", 200)):
+        reply = await site.ask("PUT", f"/modalities/{name}", '["A","h",104]')
+        assert reply.status == status
+
+
+class Answering:
+    """A server whose answers a test chooses."""
+
+    def __init__(self, *responses: Response) -> None:
+        self._responses = responses
+
+    def __call__(self, peer: Any, sop_classes: list[str]) -> "Answering":
+        del peer, sop_classes
+        return self
+
+    async def __aenter__(self) -> "Answering":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def find(self, identifier: Any) -> AsyncIterator[Response]:
+        """Give the answers."""
+        del identifier
+        for response in self._responses:
+            yield response
+
+
+def response(status: int, identifier: bytes | None = None, comment: str = "") -> Response:
+    command = Command(CommandField.C_FIND_RSP, status=status, error_comment=comment)
+    return Response(command, identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+PATIENT = b"\x10\0\x20\0LO\x04\0EX-1"
+
+
+async def find(tmp_path: Path, *responses: Response) -> Reply:
+    site = web(tmp_path, associate=Answering(*responses))
+    await site.ask("PUT", "/modalities/a", '["A","h",104]')
+    return await site.ask("POST", "/modalities/a/find-worklist", '{"Query":{}}')
+
+
+async def test_answers_with_a_warning_status_are_answers(tmp_path: Path) -> None:
+    reply = await find(tmp_path, response(0xFF00, PATIENT), response(0xFF01, PATIENT), response(0))
+    assert json.loads(reply.body) == [{"PatientID": "EX-1"}] * 2
+
+
+async def test_a_failure_after_answers_is_a_failure_with_its_comment(tmp_path: Path) -> None:
+    reply = await find(tmp_path, response(0xFF00, PATIENT), response(0xA700, None, "no memory"))
+    assert reply.status == 422
+    assert "0xA700 (no memory)" in json.loads(reply.body)["Details"]
+
+
+async def test_an_answer_that_cannot_be_read_is_the_servers_fault(tmp_path: Path) -> None:
+    reply = await find(tmp_path, response(0xFF00, PATIENT[:-2]), response(0))
+    assert (reply.status, json.loads(reply.body)["OrthancStatus"]) == (500, 9)
+
+
+async def test_there_is_an_end_to_the_answers_that_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwl.web.modalities.ANSWERS_LIMIT_BYTES", 2 * len(PATIENT))
+    two = [response(0xFF00, PATIENT)] * 2
+    assert (await find(tmp_path, *two, response(0))).status == 200
+    reply = await find(tmp_path, *two, response(0xFF00, PATIENT), response(0))
+    assert "narrow the query" in json.loads(reply.body)["Details"]

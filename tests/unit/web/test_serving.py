@@ -1,0 +1,148 @@
+"""The HTTP listener takes no more than it can hold, and ends when it is told to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mwl.web import serving
+from mwl.web.serving import HttpServer
+from support.telemetry import captured_log
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer everything."""
+    del scope, receive
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@asynccontextmanager
+async def served(app: ASGIApp = hello) -> AsyncIterator[int]:
+    """Serve an application and give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = HttpServer(app, [listening], None)
+        server.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            async with asyncio.timeout(20):
+                await server.stop()
+
+
+async def heard(reader: asyncio.StreamReader) -> bytes:
+    """Give all that comes until the end."""
+    async with asyncio.timeout(10):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+async def test_a_connection_serves_many_requests() -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(REQUEST)
+            async with asyncio.timeout(10):
+                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+@pytest.mark.parametrize("before", [b"", REQUEST])
+@pytest.mark.parametrize("begun", [b"G", b"GET / HTTP/1.1\r\nHo"])
+async def test_who_does_not_finish_a_request_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, before: bytes, begun: bytes
+) -> None:
+    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(serving, "KEEP_ALIVE_S", 60)
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        if before:
+            writer.write(before)
+            async with asyncio.timeout(10):
+                await reader.readuntil(b"hello")
+        writer.write(begun)
+        assert await heard(reader) == b""
+        writer.close()
+
+
+async def test_who_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await heard(reader) == b""
+        writer.close()
+
+
+async def test_a_request_that_takes_long_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
+    answer = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer.wait()
+        await hello(scope, receive, send)
+
+    async with served(slow) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        idle, other = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        await heard(idle)  # so the time is over for the one as for the other
+        answer.set()
+        async with asyncio.timeout(10):
+            assert await reader.readuntil(b"hello")
+        writer.close()
+        other.close()
+
+
+async def test_there_is_an_end_to_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "CONNECTIONS_AT_ONCE", 2)
+    async with served() as port:
+        open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in open_ones:
+            writer.write(REQUEST)
+            async with asyncio.timeout(10):
+                assert await reader.readuntil(b"hello")
+        one_more, its_writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await heard(one_more) == b""
+        for _, writer in [*open_ones, (one_more, its_writer)]:
+            writer.close()
+
+
+async def test_what_never_ends_is_ended_with_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "STOP_GRACE_S", 0)
+    ended = asyncio.Event()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with captured_log():
+        async with served(stream) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(REQUEST)
+            async with asyncio.timeout(10):
+                await reader.readuntil(b"first")
+        assert ended.is_set()
+        writer.close()
+
+
+async def test_what_is_no_http_is_told_so_and_logged() -> None:
+    with captured_log() as log:
+        async with served() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"\0\1\2\r\n\r\n")
+            assert (await heard(reader)).startswith(b"HTTP/1.1 400 ")
+            writer.close()
+    assert log.events("http_trouble")
