@@ -212,7 +212,7 @@ class TestDurability:
         begun, may_end = threading.Event(), threading.Event()
         syncs: list[int] = []
 
-        def slow(_: Path) -> None:
+        def slow(_: Path, __: int) -> None:
             syncs.append(1)
             begun.set()
             assert may_end.wait(20)
@@ -239,7 +239,7 @@ class TestDurability:
     def test_a_disk_that_fails_acknowledges_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(_: Path) -> None:
+        def broken(_: Path, __: int) -> None:
             raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(writing_module, "sync_folder", broken)

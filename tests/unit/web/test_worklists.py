@@ -220,7 +220,7 @@ class TestCreate:
     async def test_a_folder_that_cannot_be_written_is_said(
         self, api: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(_: Path) -> None:
+        def broken(_: Path, __: int) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(writing_module, "sync_folder", broken)
