@@ -40,8 +40,8 @@ class WorklistsConfig:
 class Config:
     """All that an operator can set. The fields are explained in `mwl.config.options.OPTIONS`.
 
-    One is no option: `loopback_may_query`, which only `mwl serve FOLDER` sets, lets any caller on
-    the loopback interface do everything.
+    Two are no options: `loopback_may_query`, which only `mwl serve FOLDER` sets, lets any caller on
+    the loopback interface do everything; `as_read` is what the files say, for scripts.
     """
 
     name: str
@@ -65,8 +65,13 @@ class Config:
     maximum_pdu_length: int
     deidentify_logs: bool
     dictionary: tuple[DictionaryEntry, ...]
+    lua_scripts: tuple[Path, ...]
+    python_script: Path | None
+    hooks: tuple[Path | str, ...]
+    callback_timeout_s: int
     worklists: WorklistsConfig
     loopback_may_query: bool = False
+    as_read: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
     def dicom_always_allow_other(self) -> bool:
@@ -207,7 +212,11 @@ class _Reader:
         self._report_missing_variables()
         self._report_repeated()
         self._report_unknown()
-        config = Config(worklists=WorklistsConfig(**values["Worklists"]), **values[""])
+        config = Config(
+            worklists=WorklistsConfig(**values["Worklists"]),
+            as_read=self._source.values,
+            **values[""],
+        )
         if not self.errors:
             self._report_without_effect(config)
         return config

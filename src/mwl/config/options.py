@@ -155,6 +155,29 @@ def _path(value: object, option: Option, folder: Path) -> Path:
     return folder / value
 
 
+def _paths(value: object, option: Option, folder: Path) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise refused(value, option)
+    return tuple(_path(path, option, folder) for path in value)
+
+
+def _script(value: object, option: Option, folder: Path) -> Path | None:
+    return None if value == "" else _path(value, option, folder)
+
+
+def _paths_or_names(value: object, option: Option, folder: Path) -> tuple[Path | str, ...]:
+    if not isinstance(value, list):
+        raise refused(value, option)
+    # An entry point has no folder and no file name extension.
+    return tuple(
+        name if isinstance(name, str) and _is_entry_point(name) else _path(name, option, folder)
+        for name in value
+    )
+
+
+_is_entry_point = re.compile(r"[A-Za-z_][\w-]*").fullmatch
+
+
 def _cache(value: object, option: Option, folder: Path) -> str:
     return str(value) if value in ("auto", "off") else str(_path(value, option, folder))
 
@@ -209,6 +232,17 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "AE title": Kind("1 to 16 ASCII characters, no backslash, not only spaces", _ae_title),
         "choice": Kind("one of a few values", _choice),
         "path": Kind("the path of a folder", _path, str),
+        "paths": Kind(
+            'a list of paths of files: ["one.lua", "another.lua"]',
+            _paths,
+            lambda paths: [str(path) for path in paths],
+        ),
+        "script": Kind("the path of a file", _script, lambda path: str(path or "")),
+        "hooks": Kind(
+            'a list of paths of files and names of entry points: ["hooks.py", "our_ris"]',
+            _paths_or_names,
+            lambda paths: [str(path) for path in paths],
+        ),
         "cache": Kind('the path of a folder, "auto" or "off"', _cache),
         "modalities": Kind(
             'an object: {"name": ["AE TITLE", "host", 104]} or '
@@ -406,6 +440,43 @@ OPTIONS: tuple[Option, ...] = (
         default={},
         help="Private or new attributes: tag to VR, name, least and most values (1, 1; most 0 is "
         "any number) and private creator.",
+    ),
+    Option(
+        name="LuaScripts",
+        field="lua_scripts",
+        kind="paths",
+        default=[],
+        help="Lua files whose function `IncomingWorklistRequestFilter` may rewrite each query. "
+        "They need the extra `mwl[lua]`. All run in one Lua, in this order.",
+    ),
+    Option(
+        name="PythonScript",
+        field="python_script",
+        kind="script",
+        default="",
+        help="Python file in which `import orthanc` gives what worklist scripts of Orthanc use. A "
+        "worklist callback that it registers gives all the answers, in place of the folder.",
+    ),
+    Option(
+        name="Hooks",
+        field="hooks",
+        kind="hooks",
+        default=[],
+        from_orthanc=False,
+        help="Python files with functions marked by `mwl.hook`, or names of entry points in the "
+        "group `mwl.hooks`: they rewrite or refuse queries, add items, edit answers, hear of "
+        "events.",
+    ),
+    Option(
+        name="CallbackTimeout",
+        field="callback_timeout_s",
+        kind="integer",
+        default=5,
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+        from_orthanc=False,
+        help="Longest time that one call of a script or hook may take; then its query fails.",
     ),
     Option(
         name="Worklists.Enable",
