@@ -146,6 +146,8 @@ class Worklist:
         self.catalog = catalog
         self.rules = rules
         self.callbacks = callbacks
+        self._told_version: int | None = None
+        """Version of the catalog that event hooks know of; None until all is read."""
         self._results = Results(catalog)
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
 
@@ -280,8 +282,20 @@ class Worklist:
     def _read_until(self, ticket: int) -> Generator[None, None, None]:
         while not self.catalog.is_current(ticket):
             self.catalog.read(READ_SLICE)
+            self._tell_changes(ticket)
             if not self.catalog.is_current(ticket):
                 yield
+
+    def _tell_changes(self, ticket: int) -> None:
+        """Tell event hooks what was read, but for what was there when the server started."""
+        if self.callbacks is None or not self.callbacks.hears_events:
+            return
+        version = self.catalog.version
+        if self._told_version is not None:
+            for removed, added in self.catalog.changes_since(self._told_version) or ():
+                self.callbacks.tell_items(removed, added)
+        if self._told_version is not None or self.catalog.is_current(ticket):
+            self._told_version = version
 
     def _query(self, request: Request, identifier: bytes, transfer_syntax: str) -> Query:
         compile_ = (

@@ -10,8 +10,10 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Self
 
@@ -48,6 +50,9 @@ REGISTRY_LATER_S = 1.0
 to be there before a query asks for a rare attribute, late enough for those who wait to be answered.
 """
 
+EVENTS_WITHIN_S = 1.0
+"""Seconds after which event hooks hear of items that changed, at the latest."""
+
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
 
@@ -65,6 +70,7 @@ class Server:
         self._connections: Connections | None = None
         self._listener: asyncio.Server | None = None
         self._preloading: Callable[[], None] = _nothing
+        self._watching: Callable[[], None] = _nothing
         self.host = ""
         self.port = 0
 
@@ -99,6 +105,10 @@ class Server:
         )
         if (worklist := self._worklists.of_everyone()) is not None:
             self._preloading = _preload(loop, worklist)
+        if (callbacks := self._worklists.callbacks) is not None:
+            callbacks.started(loop.call_soon_threadsafe)
+            if callbacks.hears_events:
+                self._watching = _watch(loop, self._worklists)
         return self
 
     async def stop(self) -> None:
@@ -108,6 +118,7 @@ class Server:
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()
         self._preloading()
+        self._watching()
         await self._connections.close()
         self._worklists.close()
         telemetry.emit("stopped")
@@ -203,6 +214,34 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
         gc.enable()
         gc.freeze()
     yield from worklist.catalog.remember()
+
+
+def _watch(loop: asyncio.AbstractEventLoop, worklists: Worklists) -> Callable[[], None]:
+    """Look for changes although nobody asks, so that event hooks hear of items soon.
+
+    Returns:
+        What ends it.
+    """
+    next_look: list[asyncio.Handle] = []
+
+    def look() -> None:
+        step(chain.from_iterable(map(_changes, worklists.opened)))
+
+    def step(steps: Iterator[None]) -> None:
+        try:
+            next(steps)
+        except StopIteration:
+            next_look[:] = [loop.call_later(EVENTS_WITHIN_S, look)]
+        else:
+            next_look[:] = [loop.call_soon(step, steps)]
+
+    look()
+    return lambda: next_look[0].cancel()
+
+
+def _changes(worklist: Worklist) -> Iterator[None]:
+    with suppress(StoreError):  # the store has said so
+        yield from worklist.see_every_change()
 
 
 def _nothing() -> None:

@@ -5,12 +5,13 @@ The server answers scanners with it (`mwl.server`), and `mwl.explain` tells what
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
+from mwl.callbacks import Callbacks, Settings
 from mwl.catalog import Catalog
 from mwl.config import Config
 from mwl.dataset import ENCODINGS, DictionaryEntry, extend_dictionary
@@ -29,11 +30,23 @@ class Worklists:
 
     Args:
         config: What is served, and how.
+
+    Raises:
+        ConfigError: A script or a hook cannot be loaded.
+
+    Attributes:
+        callbacks: What the site's own scripts and hooks do to queries; None without any.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.callbacks = self._callbacks()
         self._of_folder: dict[Path, Worklist] = {}
+
+    @property
+    def opened(self) -> Iterable[Worklist]:
+        """The worklists that somebody has asked for."""
+        return tuple(self._of_folder.values())
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -73,7 +86,7 @@ class Worklists:
         """Give the worklist that this site would make of another store."""
         dialect = DIALECTS[self._config.worklists.compatibility]
         catalog = Catalog(store, needs_step=not dialect.skips_missing_sequences)
-        return Worklist(catalog, self._rules())
+        return Worklist(catalog, self._rules(), self.callbacks)
 
     def _snapshot(self, folder: Path) -> Snapshot | None:
         config = self._config
@@ -98,6 +111,19 @@ class Worklists:
             indexed_of=indexed_values,
         )
 
+    def _callbacks(self) -> Callbacks | None:
+        config = self._config
+        settings = Settings(
+            lua_scripts=config.lua_scripts,
+            python_script=config.python_script,
+            hooks=config.hooks,
+            timeout_s=config.callback_timeout_s,
+            parse=self.parser(),
+            default_character_set=ENCODINGS[config.default_encoding],
+            configuration=config.as_read,
+        )
+        return None if settings.is_empty else Callbacks(settings)
+
     def _rules(self) -> Rules:
         config = self._config
         return Rules(
@@ -116,6 +142,8 @@ class Worklists:
             with suppress(StoreError):
                 deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
+        if self.callbacks is not None:
+            self.callbacks.close()
 
 
 def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:

@@ -204,6 +204,13 @@ class Callbacks:
         """Tell the event hooks; nobody waits for them."""
         self._native.tell(event)
 
+    def tell_items(self, removed: Sequence[WorklistItem], added: Sequence[WorklistItem]) -> None:
+        """Tell the event hooks of a file that came, changed or went."""
+        sources = [*removed, *added]
+        if sources:
+            items = tuple(Dataset(item.elements(), item.character_set) for item in added)
+            self.tell(ItemEvent("put" if added else "removed", sources[-1].source, items))
+
     def execute_lua(self, text: str) -> Future[str]:
         """Run a piece of Lua where the site's scripts are; give what it prints.
 

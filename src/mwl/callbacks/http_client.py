@@ -1,7 +1,6 @@
 """What scripts ask over HTTP: this server's own API, and others."""
 
 import base64
-import urllib.request
 from collections.abc import Callable, Mapping
 
 from mwl.errors import MwlError
@@ -51,6 +50,8 @@ class Http:
         all_headers = dict(headers)
         if self._authorization:
             all_headers.setdefault("Authorization", self._authorization)
+        import urllib.request  # noqa: PLC0415 - half of the start of a short command
+
         request = urllib.request.Request(  # noqa: S310 - http and https alone
             url,
             data=body if method in {"POST", "PUT"} else None,

@@ -8,7 +8,6 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -121,6 +120,8 @@ def _marked(name: Path | str) -> Iterator[tuple[str, Hook]]:
 
 
 def _entry_point(name: str) -> object:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - for those who name one
+
     found = [*entry_points(group=ENTRY_POINTS, name=name)]
     if not found:
         known = ", ".join(sorted(entry_points(group=ENTRY_POINTS).names))

@@ -6,7 +6,6 @@ is made anew for the next one.
 """
 
 import asyncio
-import ctypes
 import sys
 import threading
 import time
@@ -154,6 +153,8 @@ class _Thread(Generic[State]):
 
     def interrupt(self) -> None:
         """Raise `Interrupted` in it, as soon as it runs Python again."""
+        import ctypes  # noqa: PLC0415 - rarely needed
+
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(self.thread.ident or 0), ctypes.py_object(Interrupted)
         )

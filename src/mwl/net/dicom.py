@@ -467,14 +467,18 @@ class DicomConnection(asyncio.Protocol):
         self._report_query(message, outcome, started)
 
     def _report_query(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
+        milliseconds = (perf_counter() - started) * 1000
         report.query(
             self._caller,
             message,
             outcome,
             items=len(self._worklist.catalog),
-            milliseconds=(perf_counter() - started) * 1000,
+            milliseconds=milliseconds,
             with_values=self._service.values_in_log,
         )
+        callbacks = self._worklist.callbacks
+        if callbacks is not None and callbacks.hears_events:
+            report.query_event(callbacks, self._caller, outcome, milliseconds)
 
     def _respond(
         self,
