@@ -222,21 +222,26 @@ def _watch(loop: asyncio.AbstractEventLoop, worklists: Worklists) -> Callable[[]
     Returns:
         What ends it.
     """
-    next_look: list[asyncio.Handle] = []
+    next_look: asyncio.Handle | None = None
 
     def look() -> None:
         step(chain.from_iterable(map(_changes, worklists.opened)))
 
     def step(steps: Iterator[None]) -> None:
+        nonlocal next_look
         try:
             next(steps)
         except StopIteration:
-            next_look[:] = [loop.call_later(EVENTS_WITHIN_S, look)]
+            next_look = loop.call_later(EVENTS_WITHIN_S, look)
         else:
-            next_look[:] = [loop.call_soon(step, steps)]
+            next_look = loop.call_soon(step, steps)
+
+    def end() -> None:
+        if next_look is not None:
+            next_look.cancel()
 
     look()
-    return lambda: next_look[0].cancel()
+    return end
 
 
 def _changes(worklist: Worklist) -> Iterator[None]:

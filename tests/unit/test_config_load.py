@@ -89,7 +89,7 @@ def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
     in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "loopback_may_query"}
+    assert top == fields - {"worklists", "loopback_may_query", "as_read"}
     assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
@@ -403,7 +403,7 @@ def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: P
     assert {note.kind for note in notes} == {"ignored"}
 
 
-@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"])
+@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaHeartBeatPeriod", "Plugins"])
 def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
     note = the_note(tmp_path, {option: {"Anything": [1, None]}})
     assert (note.kind, note.option, note.line) == ("ignored", option, 2)

@@ -7,14 +7,14 @@ the folder; then the answer hooks. Each step yields futures: "wait for this".
     view     what hooks see             journal      what callbacks write into the log
     lua      Lua scripts                runner       threads and their time limit
     python   the module `orthanc`       loading      Python files
-    native   functions of `mwl.hook`    http_client  what scripts ask over HTTP
+    native   functions of `mwl.hook`    coroutines   those that are async
+                                        http_client  what scripts ask over HTTP
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mwl.callbacks.http_client import Rest, no_rest
@@ -74,7 +74,7 @@ class Settings:
     timeout_s: float = 5.0
     parse: Parse
     default_character_set: CharacterSet
-    configuration: Mapping[str, Any] = MappingProxyType({})
+    configuration: Mapping[str, Any]
 
     @property
     def is_empty(self) -> bool:

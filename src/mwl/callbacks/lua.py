@@ -10,10 +10,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from mwl.callbacks.http_client import Http, Rest
 from mwl.callbacks.journal import FAILURE, Journal
@@ -82,17 +82,16 @@ def lupa() -> ModuleType:
         ConfigError: lupa is not installed.
     """
     try:
-        return import_module("lupa.lua53")
-    except ImportError:
-        pass
-    try:
-        return import_module("lupa")
+        import lupa as found  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigError(
             "Lua scripts need the package lupa, which is not installed",
             option="LuaScripts",
             hint="pip install mwl[lua]",
         ) from None
+    with suppress(ImportError):
+        from lupa import lua53 as found  # noqa: PLC0415 - an extra
+    return cast("ModuleType", found)
 
 
 class LuaScripts:
@@ -361,7 +360,7 @@ class _Helpers:
 
     def _print_recursive(self, value: Any) -> None:
         found = self._state.plain(value)
-        self._state.take_output(json.dumps(found, ensure_ascii=False, indent=2))
+        self._state.take_output(json.dumps(found, ensure_ascii=False, indent=2, sort_keys=True))
 
     def _parse_json(self, text: str) -> Any:
         return self._state.table(json.loads(text))

@@ -10,15 +10,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mwl.callbacks.journal import Journal
 from mwl.callbacks.loading import folder_first, run_file
-from mwl.callbacks.runner import Interrupted, Limits, LoopWorker, Worker
+from mwl.callbacks.runner import Interrupted, Limits, Worker
 from mwl.callbacks.view import Dataset, Event, Origin
 from mwl.dataset import CharacterSet, Elements
 from mwl.errors import ConfigError
 from mwl.item import WorklistItem
+
+if TYPE_CHECKING:
+    from mwl.callbacks.coroutines import LoopWorker
 
 ENTRY_POINTS = "mwl.hooks"
 """Group of entry points that `Hooks` names."""
@@ -161,7 +164,7 @@ class NativeHooks:
         self._worker = Worker("hooks", limits, _nothing, threads=THREADS)
         # One thread, so that events are told in their order.
         self._events = Worker("event hooks", limits, _nothing, waiting=WAITING_EVENTS_LIMIT)
-        self._loop = LoopWorker(limits)
+        self._loop: LoopWorker | None = None
 
     def of(self, kind: str) -> tuple[Hook, ...]:
         """Give the hooks of a kind, in order."""
@@ -200,7 +203,8 @@ class NativeHooks:
         """End the threads."""
         self._events.close()
         self._worker.close()
-        self._loop.close()
+        if self._loop is not None:
+            self._loop.close()
 
     def _told(self, future: Future[None]) -> None:
         """Say that an event was lost, where nobody was there to take it."""
@@ -228,7 +232,7 @@ class NativeHooks:
         worker: Worker[None] | None = None,
     ) -> Future[Any]:
         if inspect.iscoroutinefunction(hook.function):
-            return self._loop.submit(lambda: self._run_async(hook, arguments, finish))
+            return self._own_loop().submit(lambda: self._run_async(hook, arguments, finish))
 
         def call(_: None) -> Any:
             try:
@@ -242,6 +246,13 @@ class NativeHooks:
             call,
             lambda frame: self._journal.late(hook.name, frame, hook.script, self._limits.seconds),
         )
+
+    def _own_loop(self) -> "LoopWorker":
+        if self._loop is None:
+            from mwl.callbacks.coroutines import LoopWorker  # noqa: PLC0415 - it imports asyncio
+
+            self._loop = LoopWorker(self._limits)
+        return self._loop
 
     async def _run_async(
         self, hook: Hook, arguments: tuple[Any, ...], finish: Callable[[Any], Any]

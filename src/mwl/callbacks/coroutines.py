@@ -1,0 +1,107 @@
+"""Async hooks: coroutines on a loop of their own, all at once, each within the time limit.
+
+Apart from `mwl.callbacks.runner`, for asyncio is dear to import and few sites need it here.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from mwl.callbacks.runner import GRACE_S, Limits, too_many_hang
+
+Result = TypeVar("Result")
+
+
+class LoopWorker:
+    """Runs coroutines on a loop of its own, all at once, each within the time limit.
+
+    Args:
+        limits: Time limit, and how many may hang.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._settling = threading.Lock()
+        """Held while it is decided whose result a future gets."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def submit(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+        """Let a coroutine run; as `Worker.submit`."""
+        loop = self._running()
+        outer: Future[Result] = Future()
+        if loop is None:
+            outer.set_exception(too_many_hang())
+            return outer
+        inner = asyncio.run_coroutine_threadsafe(self._within_limit(start), loop)
+        seconds = self._limits.seconds + GRACE_S
+        self._limits.clock.set(outer, seconds, lambda: self._leave_behind(loop, outer))
+        inner.add_done_callback(lambda done: self._pass_on(done, outer))
+        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        return outer
+
+    def close(self) -> None:
+        """Stop the loop; what runs on it is given up."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _within_limit(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        limit = asyncio.timeout(self._limits.seconds)
+        try:
+            async with limit:
+                return await start()
+        except TimeoutError as error:
+            raise (self._limits.too_late() if limit.expired() else error) from None
+
+    def _running(self) -> asyncio.AbstractEventLoop | None:
+        with self._limits.lock:
+            if self._loop is None and not self._limits.are_exceeded:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._run, args=(self._loop,), name="async callbacks", daemon=True
+                ).start()
+            return self._loop
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+        finally:
+            with suppress(RuntimeError):
+                loop.close()
+
+    def _pass_on(self, inner: Future[Result], outer: Future[Result]) -> None:
+        self._limits.clock.off(outer)
+        if inner.cancelled():
+            return
+        with self._settling:
+            if outer.running() or outer.done() or not outer.set_running_or_notify_cancel():
+                return
+        if (error := inner.exception()) is not None:
+            outer.set_exception(error)
+        else:
+            outer.set_result(inner.result())
+
+    def _leave_behind(self, loop: asyncio.AbstractEventLoop, outer: Future[Result]) -> None:
+        """Leave a loop behind that a coroutine holds, and fail the one that waits for it."""
+        with self._limits.lock:
+            is_first = self._loop is loop
+            if is_first:
+                self._loop = None
+                self._limits.left_behind += 1
+            count = self._limits.left_behind
+        if is_first:
+            self._limits.report("async hooks", count)
+            loop.call_soon_threadsafe(self._come_back, loop)
+        with self._settling:
+            if outer.running() or outer.done() or not outer.set_running_or_notify_cancel():
+                return
+        outer.set_exception(self._limits.too_late())
+
+    def _come_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End a loop that was left behind and is free after all."""
+        with self._limits.lock:
+            self._limits.left_behind -= 1
+        loop.stop()
