@@ -35,9 +35,7 @@ def callbacks_of(
     **settings: Any,
 ) -> Iterator[Callbacks]:
     """Load scripts, and end their threads."""
-    parse = partial(
-        items_of, split_steps=split_steps, default=LATIN_1, indexed_of=indexed_values
-    )
+    parse = partial(items_of, split_steps=split_steps, default=LATIN_1, indexed_of=indexed_values)
     loaded = Callbacks(
         Settings(
             lua_scripts=() if lua is None else (written(folder, "site.lua", lua),),

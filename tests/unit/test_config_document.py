@@ -60,6 +60,12 @@ def test_the_origin_of_each_value_is_known(tmp_path: Path) -> None:
 def test_no_help_text_names_an_option_that_does_not_exist() -> None:
     names = {option.key for option in OPTIONS} | {"DicomAlwaysAllow...", "Host", "AET", "Port"}
     names |= {"AllowEcho", "AllowFindWorklist", "mwl serve", "--verbose", "--trace"}
-    names |= {"IncomingWorklistRequestFilter", "mwl[lua]", "import orthanc", "mwl.hook", "mwl.hooks"}
+    names |= {
+        "IncomingWorklistRequestFilter",
+        "mwl[lua]",
+        "import orthanc",
+        "mwl.hook",
+        "mwl.hooks",
+    }
     named = {name for option in OPTIONS for name in re.findall(r"`([^`]*)`", option.help)}
     assert named <= names

@@ -403,7 +403,9 @@ def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: P
     assert {note.kind for note in notes} == {"ignored"}
 
 
-@pytest.mark.parametrize("option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaHeartBeatPeriod", "Plugins"])
+@pytest.mark.parametrize(
+    "option", ["HttpPort", "DicomWeb", "PostgreSQL", "LuaHeartBeatPeriod", "Plugins"]
+)
 def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
     note = the_note(tmp_path, {option: {"Anything": [1, None]}})
     assert (note.kind, note.option, note.line) == ("ignored", option, 2)

@@ -7,7 +7,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from mwl.callbacks.runner import GRACE_S, Limits, too_many_hang
@@ -66,11 +65,9 @@ class LoopWorker:
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            loop.run_forever()
-        finally:
-            with suppress(RuntimeError):
-                loop.close()
+        # Its end cancels what is still waiting.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.get_loop().run_forever()
 
     def _pass_on(self, inner: Future[Result], outer: Future[Result]) -> None:
         self._limits.clock.off(outer)
