@@ -36,14 +36,18 @@ def callbacks_of(
 ) -> Iterator[Callbacks]:
     """Load scripts, and end their threads."""
     parse = partial(items_of, split_steps=split_steps, default=LATIN_1, indexed_of=indexed_values)
+    if lua is not None:
+        settings["lua_scripts"] = (written(folder, "site.lua", lua),)
+    if python is not None:
+        settings["python_script"] = written(folder, "site_script.py", python)
+    if hooks is not None:
+        settings["hooks"] = (written(folder, "site_hooks.py", hooks),)
+    others: dict[str, Any] = {"configuration": {}, "timeout_s": 20.0} | settings
     loaded = Callbacks(
         Settings(
-            lua_scripts=() if lua is None else (written(folder, "site.lua", lua),),
-            python_script=None if python is None else written(folder, "site_script.py", python),
-            hooks=() if hooks is None else (written(folder, "site_hooks.py", hooks),),
             parse=parse,
             default_character_set=LATIN_1,
-            **({"configuration": {}, "timeout_s": 20.0} | settings),
+            **others,
         )
     )
     try:

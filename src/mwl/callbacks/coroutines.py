@@ -7,9 +7,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from traceback import extract_tb
 from typing import Any, TypeVar
 
-from mwl.callbacks.runner import GRACE_S, Limits, too_many_hang
+from mwl.callbacks.runner import GRACE_S, Late, Limits, stack_of, too_many_hang
 
 Result = TypeVar("Result")
 
@@ -27,16 +28,18 @@ class LoopWorker:
         """Held while it is decided whose result a future gets."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def submit(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+    def submit(
+        self, start: Callable[[], Coroutine[Any, Any, Result]], late: Late | None = None
+    ) -> Future[Result]:
         """Let a coroutine run; as `Worker.submit`."""
         loop = self._running()
         outer: Future[Result] = Future()
         if loop is None:
             outer.set_exception(too_many_hang())
             return outer
-        inner = asyncio.run_coroutine_threadsafe(self._within_limit(start), loop)
+        inner = asyncio.run_coroutine_threadsafe(self._within_limit(start, late), loop)
         seconds = self._limits.seconds + GRACE_S
-        self._limits.clock.set(outer, seconds, lambda: self._leave_behind(loop, outer))
+        self._limits.clock.set(outer, seconds, lambda: self._leave_behind(loop, outer, late))
         inner.add_done_callback(lambda done: self._pass_on(done, outer))
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
         return outer
@@ -46,21 +49,29 @@ class LoopWorker:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
-    async def _within_limit(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    async def _within_limit(
+        self, start: Callable[[], Coroutine[Any, Any, Result]], late: Late | None
+    ) -> Result:
         limit = asyncio.timeout(self._limits.seconds)
         try:
             async with limit:
                 return await start()
         except TimeoutError as error:
-            raise (self._limits.too_late() if limit.expired() else error) from None
+            if not limit.expired():
+                raise
+            if late is not None:
+                waited = error.__cause__ or error
+                late(extract_tb(waited.__traceback__))
+            raise self._limits.too_late() from None
 
     def _running(self) -> asyncio.AbstractEventLoop | None:
         with self._limits.lock:
             if self._loop is None and not self._limits.are_exceeded:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=self._run, args=(self._loop,), name="async callbacks", daemon=True
-                ).start()
+                )
+                self._thread.start()
             return self._loop
 
     @staticmethod
@@ -81,7 +92,9 @@ class LoopWorker:
         else:
             outer.set_result(inner.result())
 
-    def _leave_behind(self, loop: asyncio.AbstractEventLoop, outer: Future[Result]) -> None:
+    def _leave_behind(
+        self, loop: asyncio.AbstractEventLoop, outer: Future[Result], late: Late | None
+    ) -> None:
         """Leave a loop behind that a coroutine holds, and fail the one that waits for it."""
         with self._limits.lock:
             is_first = self._loop is loop
@@ -89,7 +102,10 @@ class LoopWorker:
                 self._loop = None
                 self._limits.left_behind += 1
             count = self._limits.left_behind
+            stack = stack_of(self._thread)
         if is_first:
+            if late is not None:
+                late(stack)
             self._limits.report("async hooks", count)
             loop.call_soon_threadsafe(self._come_back, loop)
         with self._settling:

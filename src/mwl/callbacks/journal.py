@@ -4,8 +4,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from mwl import telemetry
@@ -73,9 +73,10 @@ class Journal:
         )
         return RequestRefused(FAILED, FAILURE)
 
-    def late(self, callback: str, frame: FrameType | None, script: str, seconds: float) -> None:
+    def late(
+        self, callback: str, stack: traceback.StackSummary, script: str, seconds: float
+    ) -> None:
         """Tell where a callback is that takes too long."""
-        stack = traceback.extract_stack(frame) if frame is not None else []
         self.emit(
             "callback_failed",
             callback=callback,
@@ -91,17 +92,18 @@ def _now(function: Callable[[], None]) -> None:
 
 
 def _theirs(stack: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    """Leave out what called the script."""
+    """Leave out what called the script, but not what the script called."""
     frames = list(stack)
-    first = next(
-        (
-            number
-            for number, frame in reversed(list(enumerate(frames, 1)))
-            if frame.filename.startswith(_OURS)
-        ),
-        0,
-    )
-    return frames[first:] or frames
+    callers = dropwhile(_is_others, frames)
+    return list(dropwhile(_is_ours, callers)) or frames
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_OURS)
+
+
+def _is_others(frame: traceback.FrameSummary) -> bool:
+    return not _is_ours(frame)
 
 
 def _line(stack: Iterable[traceback.FrameSummary], script: str) -> int | None:

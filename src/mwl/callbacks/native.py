@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import StackSummary
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -231,8 +232,11 @@ class NativeHooks:
         finish: Callable[[Any], Any],
         worker: Worker[None] | None = None,
     ) -> Future[Any]:
+        def late(stack: StackSummary) -> None:
+            self._journal.late(hook.name, stack, hook.script, self._limits.seconds)
+
         if inspect.iscoroutinefunction(hook.function):
-            return self._own_loop().submit(lambda: self._run_async(hook, arguments, finish))
+            return self._own_loop().submit(lambda: self._run_async(hook, arguments, finish), late)
 
         def call(_: None) -> Any:
             try:
@@ -242,10 +246,7 @@ class NativeHooks:
             except BaseException as error:  # noqa: BLE001 - the edge: a hook may even call exit()
                 raise self._journal.failed(hook.name, error, hook.script) from None
 
-        return (worker or self._worker).submit(
-            call,
-            lambda frame: self._journal.late(hook.name, frame, hook.script, self._limits.seconds),
-        )
+        return (worker or self._worker).submit(call, late)
 
     def _own_loop(self) -> "LoopWorker":
         if self._loop is None:

@@ -18,7 +18,7 @@ from typing import Any
 from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import Journal
 from mwl.callbacks.loading import folder_first, run_file
-from mwl.callbacks.runner import Interrupted, Limits, Worker
+from mwl.callbacks.runner import Interrupted, Late, Limits, Worker
 from mwl.callbacks.view import Origin
 from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -31,7 +31,7 @@ from mwl.dataset import (
     read_file,
     to_orthanc_json,
 )
-from mwl.errors import DatasetError, InputError
+from mwl.errors import DatasetError, InputError, MwlError
 from mwl.item import WorklistItem
 from mwl.matching import Query
 
@@ -278,9 +278,9 @@ class PythonScript:
         except BaseException as error:  # noqa: BLE001 - the edge: a script may even call exit()
             raise self._journal.failed(callback, error, str(self._path)) from None
 
-    def _late(self, callback: str) -> Callable[..., None]:
-        return lambda frame: self._journal.late(
-            callback, frame, str(self._path), self._limits.seconds
+    def _late(self, callback: str) -> Late:
+        return lambda stack: self._journal.late(
+            callback, stack, str(self._path), self._limits.seconds
         )
 
     def _load(self) -> _Registered:
@@ -341,7 +341,10 @@ class PythonScript:
 
     def _api(self, method: str, uri: str, body: bytes | str) -> bytes:
         data = body.encode() if isinstance(body, str) else bytes(body)
-        status, answer = self._rest(method, uri, data, {})
+        try:
+            status, answer = self._rest(method, uri, data, {})
+        except MwlError as error:
+            raise OrthancException(str(error)) from None
         if status != 200:
             raise OrthancException(f"{method} {uri}: status {status}")
         return answer

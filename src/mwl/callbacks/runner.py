@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
-from types import FrameType
+from traceback import StackSummary, extract_stack
 from typing import Any, Generic, TypeVar
 
 from mwl.errors import RequestRefused
@@ -42,6 +42,12 @@ CLOSING_S = 1.0
 
 State = TypeVar("State")
 Result = TypeVar("Result")
+
+
+def stack_of(thread: threading.Thread) -> StackSummary:
+    """Tell where a thread is."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented
+    return StackSummary() if frame is None else extract_stack(frame)
 
 
 class Interrupted(BaseException):
@@ -125,7 +131,7 @@ class Limits:
         return RequestRefused(TOO_LATE, f"A callback took longer than {self.seconds:g} s")
 
 
-Late = Callable[[FrameType | None], None]
+Late = Callable[[StackSummary], None]
 """Is told where a call is that takes too long."""
 
 
@@ -297,9 +303,8 @@ class Worker(Generic[State]):
             if thread.call is not call:
                 return
             thread.is_late = True
-            frame = sys._current_frames().get(thread.thread.ident or 0)  # noqa: SLF001 - documented
             if call.late is not None:
-                call.late(frame)
+                call.late(stack_of(thread.thread))
             thread.interrupt()
         call.future.set_exception(self._limits.too_late())
         self._limits.clock.set(call, GRACE_S, lambda: self._leave_behind(thread))
