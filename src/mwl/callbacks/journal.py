@@ -95,7 +95,10 @@ def _theirs(stack: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSumm
     """Leave out what called the script, but not what the script called."""
     frames = list(stack)
     callers = dropwhile(_is_others, frames)
-    return list(dropwhile(_is_ours, callers)) or frames
+    theirs = list(dropwhile(_is_ours, callers)) or frames
+    # Without columns: to mark them, Python parses the line, and 3.11 may fail at that when two
+    # threads do it at once.
+    return [traceback.FrameSummary(each.filename, each.lineno, each.name) for each in theirs]
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
