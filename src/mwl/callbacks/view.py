@@ -68,9 +68,10 @@ class Refuse(Exception):
 class Dataset(MutableMapping[str, str]):
     """A data set that a hook reads and changes: a query, an item, an answer.
 
-    Iterating gives the paths of all attributes, those in sequences too. A sequence is there by its
-    own path and by those of its items (`...Sequence[0]`), which can be deleted. What is set may go
-    into a sequence that is not there yet.
+    Iterating gives the paths of all attributes, those in sequences too, and of sequences and items
+    with nothing in them. A sequence is there by its own path and by those of its items
+    (`...Sequence[0]`), which can be deleted. What is set may go into a sequence that is not there
+    yet.
 
     Args:
         elements: The data set; it is not changed.
@@ -124,8 +125,13 @@ class Dataset(MutableMapping[str, str]):
         return to_json(self.elements, self._characters)
 
     def __getitem__(self, key: str) -> str:
-        """Give the value of an attribute without the spaces around it; "" for zero length."""
+        """Give the value of an attribute without the spaces around it.
+
+        It is "" for zero length, and for a sequence or an item with nothing in it.
+        """
         found, characters = self._find(parse_path(key))
+        if found == {} or (isinstance(found, Element) and found.value == ()):
+            return ""
         if not isinstance(found, Element) or isinstance(found.value, tuple):
             raise KeyError(key)
         try:
