@@ -9,7 +9,7 @@ from mwl.compose import FILLS, PLACEHOLDERS
 from support.walkthrough import STATUS, Terminal, Typed, Written, is_shown, steps
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["first-item.md", "new.md", "nothing-on-the-scanner.md"]
+PAGES = ["first-item.md", "new.md", "nothing-on-the-scanner.md", "howto/callbacks.md"]
 
 
 @pytest.fixture

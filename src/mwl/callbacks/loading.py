@@ -34,12 +34,13 @@ def run_file(path: Path, option: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except OSError as error:
-        if error.filename != str(path):
+        if error.filename != str(path.absolute()):
             raise _failed(path, option, error) from error
         message = f"cannot be read: {error.strerror}"
         raise ConfigError(message, file=str(path), option=option) from error
     except SyntaxError as error:
-        file, line = error.filename or str(path), error.lineno
+        file = str(path) if error.filename == str(path.absolute()) else error.filename
+        line = error.lineno
         raise ConfigError(
             f"is no Python: {error.msg}", file=file, line=line, option=option
         ) from error
@@ -52,7 +53,7 @@ def _failed(path: Path, option: str, error: BaseException) -> ConfigError:
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(path)
+        if frame.filename == str(path.absolute())
     ]
     return ConfigError(
         f"{type(error).__name__}: {error}",

@@ -222,7 +222,7 @@ class PythonScript:
         parse: Parse,
         default: CharacterSet,
     ) -> None:
-        self._path = path
+        self._path = path.absolute()  # as tracebacks name it
         self._journal = journal
         self._limits = limits
         self._configuration = configuration
