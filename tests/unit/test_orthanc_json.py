@@ -130,6 +130,7 @@ def test_data_uris_are_read_where_that_is_wanted() -> None:
         ({5: "x"}, "neither a keyword"),
         ({"PatientID": ["x"]}, "no sequence"),
         ({"ScheduledProcedureStepSequence": "x"}, "array"),
+        ({"ScheduledProcedureStepSequence": [["x"]]}, r"Sequence\[0\]"),
         ({"ScheduledProcedureStepSequence": ["x"]}, r"Sequence\[0\]"),
         ({"PatientID": {}}, "no text"),
         ({"PatientID": True}, "no text"),

@@ -93,9 +93,8 @@ def _now(function: Callable[[], None]) -> None:
 
 def _theirs(stack: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     """Leave out what called the script, but not what the script called."""
-    frames = list(stack)
-    callers = dropwhile(_is_others, frames)
-    theirs = list(dropwhile(_is_ours, callers)) or frames
+    callers = dropwhile(_is_others, stack)
+    theirs = list(dropwhile(_is_ours, callers))
     # Without columns: to mark them, Python parses the line, and 3.11 may fail at that when two
     # threads do it at once.
     return [traceback.FrameSummary(each.filename, each.lineno, each.name) for each in theirs]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from traceback import StackSummary
 from types import ModuleType
 from typing import Any, cast
 
@@ -59,6 +60,11 @@ local function watched(f)
     return f(...)
   end
 end
+local function looked_at(...)
+  guard()
+  return ...
+end
+coroutine.resume = function(co, ...) return looked_at(resume(co, ...)) end
 coroutine.create = function(f) return create(watched(f)) end
 coroutine.wrap = function(f)
   local co = create(watched(f))
@@ -123,13 +129,15 @@ class LuaScripts:
         self._rest = rest
         first = self._load()
         self.has_filter = first.has(FILTER)
-        self._worker = Worker("Lua scripts", limits, self._load, [first])
+        self._worker = Worker("Lua scripts", limits, self._load_again, [first])
 
     def rewrite(
         self, elements: Elements, default: CharacterSet, origin: Origin
     ) -> Future[Elements]:
         """Let the filter change a query."""
-        return self._worker.submit(lambda state: state.rewrite(elements, default, origin))
+        return self._worker.submit(
+            lambda state: state.rewrite(elements, default, origin), self._late
+        )
 
     def execute(self, text: str) -> Future[str]:
         """Run a piece of Lua; give what it prints."""
@@ -138,6 +146,17 @@ class LuaScripts:
     def close(self) -> None:
         """End the thread."""
         self._worker.close()
+
+    def _late(self, stack: StackSummary) -> None:
+        """Tell of a script that is not in Lua now, so that Lua cannot say where it is."""
+        scripts = ", ".join(map(str, self._paths))
+        self._journal.late(FILTER, stack, scripts, self._limits.seconds)
+
+    def _load_again(self) -> "_State":
+        try:
+            return self._load()
+        except ConfigError as error:
+            raise self._journal.failed("loading again", error, error.file or "") from None
 
     def _load(self) -> "_State":
         return _State(self._paths, self._limits, self._journal, self._configuration, self._rest)

@@ -32,6 +32,10 @@ KINDS = ("query", "candidates", "answer", "event")
 THREADS = 4
 """Hooks that are not `async` and may run at once."""
 
+WAITING_LIMIT = 2560
+"""Calls that wait for a thread at most: an answer hook is called for ten answers of a query at
+once, and a hospital has 256 devices."""
+
 CANDIDATES_LIMIT = 100_000
 """Items that one hook may give for one query."""
 
@@ -162,10 +166,14 @@ class NativeHooks:
         self._journal = journal
         self._parse = parse
         self._default = default
-        self._worker = Worker("hooks", limits, _nothing, threads=THREADS)
+        self._worker = Worker("hooks", limits, _nothing, threads=THREADS, waiting=WAITING_LIMIT)
+        # With limits of their own: event hooks that hang shall not end the answering of queries.
         # One thread, so that events are told in their order.
-        self._events = Worker("event hooks", limits, _nothing, waiting=WAITING_EVENTS_LIMIT)
-        self._loop: LoopWorker | None = None
+        self._event_limits = Limits(limits.seconds, limits.report)
+        self._events = Worker(
+            "event hooks", self._event_limits, _nothing, waiting=WAITING_EVENTS_LIMIT
+        )
+        self._loops: dict[Limits, LoopWorker] = {}
 
     def of(self, kind: str) -> tuple[Hook, ...]:
         """Give the hooks of a kind, in order."""
@@ -197,15 +205,15 @@ class NativeHooks:
     def tell(self, event: Event) -> None:
         """Tell the event hooks; nobody waits for them."""
         for hook in self._hooks["event"]:
-            future = self._submit(hook, (event,), _ignored, worker=self._events)
+            future = self._submit(hook, (event,), _ignored, for_events=True)
             future.add_done_callback(self._told)
 
     def close(self) -> None:
         """End the threads."""
         self._events.close()
         self._worker.close()
-        if self._loop is not None:
-            self._loop.close()
+        for loop in self._loops.values():
+            loop.close()
 
     def _told(self, future: Future[None]) -> None:
         """Say that an event was lost, where nobody was there to take it."""
@@ -230,13 +238,15 @@ class NativeHooks:
         hook: Hook,
         arguments: tuple[Any, ...],
         finish: Callable[[Any], Any],
-        worker: Worker[None] | None = None,
+        *,
+        for_events: bool = False,
     ) -> Future[Any]:
         def late(stack: StackSummary) -> None:
             self._journal.late(hook.name, stack, hook.script, self._limits.seconds)
 
         if inspect.iscoroutinefunction(hook.function):
-            return self._own_loop().submit(lambda: self._run_async(hook, arguments, finish), late)
+            loop = self._loop(self._event_limits if for_events else self._limits)
+            return loop.submit(lambda: self._run_async(hook, arguments, finish), late)
 
         def call(_: None) -> Any:
             try:
@@ -246,14 +256,14 @@ class NativeHooks:
             except BaseException as error:  # noqa: BLE001 - the edge: a hook may even call exit()
                 raise self._journal.failed(hook.name, error, hook.script) from None
 
-        return (worker or self._worker).submit(call, late)
+        return (self._events if for_events else self._worker).submit(call, late)
 
-    def _own_loop(self) -> "LoopWorker":
-        if self._loop is None:
+    def _loop(self, limits: Limits) -> "LoopWorker":
+        if limits not in self._loops:
             from mwl.callbacks.coroutines import LoopWorker  # noqa: PLC0415 - it imports asyncio
 
-            self._loop = LoopWorker(self._limits)
-        return self._loop
+            self._loops[limits] = LoopWorker(limits)
+        return self._loops[limits]
 
     async def _run_async(
         self, hook: Hook, arguments: tuple[Any, ...], finish: Callable[[Any], Any]

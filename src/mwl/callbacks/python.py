@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import Journal
@@ -232,7 +232,7 @@ class PythonScript:
         first = self._load()
         self.answers = first.worklist is not None
         self.hears_changes = first.change is not None
-        self._worker = Worker("Python script", limits, self._load, [first])
+        self._worker = Worker("Python script", limits, self._load_again, [first])
 
     def find(self, asked: Asked) -> Future[Answered]:
         """Let the worklist callback answer a query."""
@@ -282,6 +282,9 @@ class PythonScript:
         return lambda stack: self._journal.late(
             callback, stack, str(self._path), self._limits.seconds
         )
+
+    def _load_again(self) -> _Registered:
+        return cast("_Registered", self._guarded("loading again", self._load))
 
     def _load(self) -> _Registered:
         registered = _Registered()

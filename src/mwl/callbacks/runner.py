@@ -34,8 +34,9 @@ GRACE_S = 1.0
 LEFT_BEHIND_LIMIT = 4
 """Threads left behind at most: each holds memory, and a processor if it runs in circles."""
 
-WAITING_LIMIT = 64
-"""Calls that wait for a thread at most: with a script that takes 10 ms, less than a second."""
+WAITING_LIMIT = 256
+"""Calls that wait for a thread at most: as many as a hospital has devices. With a script that takes
+10 ms the last one waits for three seconds."""
 
 CLOSING_S = 1.0
 """Seconds that the threads have to end when the server stops."""
@@ -303,9 +304,10 @@ class Worker(Generic[State]):
             if thread.call is not call:
                 return
             thread.is_late = True
-            if call.late is not None:
-                call.late(stack_of(thread.thread))
+            stack = stack_of(thread.thread)
             thread.interrupt()
+        if call.late is not None:
+            call.late(stack)
         call.future.set_exception(self._limits.too_late())
         self._limits.clock.set(call, GRACE_S, lambda: self._leave_behind(thread))
 

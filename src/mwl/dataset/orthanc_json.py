@@ -217,7 +217,9 @@ class _Reader:
             if vr not in {"SQ", "UN"}:
                 raise InputError(f"{at}: it is no sequence, so its value is no array")
             items = (
-                self.read(item, f"{at}[{number}].", depth + 1) for number, item in enumerate(value)
+                # In Lua an object without anything in it is an array as well.
+                self.read({} if item == [] else item, f"{at}[{number}].", depth + 1)
+                for number, item in enumerate(value)
             )
             return Element(tag, "SQ", tuple(items))
         if vr == "SQ":

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from mwl.callbacks import lua as lua_module
+from mwl.callbacks import runner
 from mwl.errors import ConfigError, MwlError
 from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of
 from support.items import Values, step
@@ -188,6 +190,43 @@ def test_a_script_in_a_circle_is_interrupted_and_the_next_query_is_answered(
     assert event["line"] >= 4
     assert "took longer than" in event["error"]
     assert log.events("callback_left_behind") == []
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """A pipe that nobody writes to before the test ends: who opens it waits, in C."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    yield path
+    writer = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    for thread in threading.enumerate():
+        if thread.name == "Lua scripts":
+            thread.join(20)
+    os.close(writer)
+
+
+def test_a_script_that_waits_is_left_behind_and_loaded_anew(
+    tmp_path: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "GRACE_S", 0.05)
+    script = f"""
+      function IncomingWorklistRequestFilter(query)
+        if query['0010,0020'] == 'HANG' then io.open('{pipe}') end
+        return query
+      end
+    """
+    with captured_log() as log, site_of(tmp_path, lua=script, timeout_s=TIME_LIMIT_S) as site:
+        fill(site)
+        assert site.ask({"PatientID": "HANG"}).outcome.status == 0xC002
+        assert site.accessions({"PatientID": "P1"}) == ["A1"]
+        # What cannot be loaded any more fails the query.
+        (tmp_path / "site.lua").write_text("x = = 1")
+        assert site.ask({"PatientID": "HANG"}).outcome.status == 0xC002
+        assert site.ask({"PatientID": "P1"}).outcome.status == 0xC000
+    late, also_late, broken = log.events("callback_failed")
+    assert late["error"] == also_late["error"] == "took longer than 0.5 s (CallbackTimeout)"
+    assert "unexpected symbol" in broken["error"]
+    assert [event["left_behind"] for event in log.events("callback_left_behind")] == [1, 2]
 
 
 def test_all_scripts_share_one_lua_and_the_last_filter_counts(tmp_path: Path) -> None:
@@ -373,3 +412,27 @@ def test_a_piece_of_lua_that_is_wrong_says_why(tmp_path: Path) -> None:
         run(tmp_path, "local x x.y = 1")
     with pytest.raises(MwlError, match="unexpected symbol near"):
         run(tmp_path, "x = = 1")
+
+
+def test_coroutines_work_as_ever(tmp_path: Path) -> None:
+    text = """
+      local co = coroutine.create(function(a)
+        local b = coroutine.yield(a + 1)
+        return b, 'end'
+      end)
+      print(coroutine.resume(co, 1))
+      print(coroutine.resume(co, 5))
+      print(coroutine.status(co), (coroutine.resume(co)))
+      for each in coroutine.wrap(function() coroutine.yield('x') coroutine.yield('y') end) do
+        print(each)
+      end
+      print(pcall(coroutine.wrap(function() error('oh', 0) end)))
+    """
+    assert run(tmp_path, text).splitlines() == [
+        "true\t2",
+        "true\t5\tend",
+        "dead\tfalse",
+        "x",
+        "y",
+        "false\toh",
+    ]
