@@ -81,6 +81,9 @@ def _valid(option: Any) -> st.SearchStrategy[object]:
         "text": st.text(max_size=8).filter(lambda text: "$" not in text),
         "AE title": st.text("ABCxyz019_-.", min_size=1, max_size=16),
         "path": st.text("abc/.", min_size=1, max_size=8),
+        "paths": st.lists(st.text("abc/.", min_size=1, max_size=8), max_size=3),
+        "script": st.text("abc/.", max_size=8),
+        "hooks": st.lists(st.sampled_from(["our_ris", "a.py", "/b/c.py"]), max_size=3),
         "cache": st.sampled_from(["off", "auto", "folder", "/a/b"]),
         "modalities": st.dictionaries(
             st.text("abc", max_size=3),

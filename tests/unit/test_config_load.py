@@ -103,6 +103,21 @@ def test_the_encodings_are_those_that_can_be_read() -> None:
     assert {value for value, _ in option.choices} == set(dataset.ENCODINGS)
 
 
+def test_scripts_lie_beside_the_configuration_and_entry_points_are_names(tmp_path: Path) -> None:
+    content = {"LuaScripts": ["a.lua", "/b.lua"], "PythonScript": "c.py", "Hooks": ["d.py", "ris"]}
+    config = config_of(tmp_path, content)
+    assert config.lua_scripts == (tmp_path / "a.lua", Path("/b.lua"))
+    assert config.python_script == tmp_path / "c.py"
+    assert config.hooks == (tmp_path / "d.py", "ris")
+    assert config_of(tmp_path, {"PythonScript": ""}).python_script is None
+
+
+def test_scripts_see_the_configuration_as_the_files_have_it(tmp_path: Path) -> None:
+    config = config_of(tmp_path, {"DicomPort": 104, "ImagingUrl": "${URL}"}, URL="http://ris")
+    assert config.as_read == {"DicomPort": 104, "ImagingUrl": "http://ris"}
+    assert "http://ris" not in repr(config)
+
+
 def test_values_of_every_kind_are_read(tmp_path: Path) -> None:
     config = config_of(
         tmp_path,
@@ -335,6 +350,11 @@ def test_a_wrong_number_of_values_says_which_are_allowed(
         ("MaximumPduLength", 4095, "a whole number from 4096 to 131072 bytes"),
         ("MaximumPduLength", 131073, "a whole number from 4096 to 131072 bytes"),
         ("DicomModalities", [], "an object"),
+        ("LuaScripts", "one.lua", "a list of paths of files"),
+        ("LuaScripts", [""], "a list of paths of files"),
+        ("PythonScript", 5, "the path of a file"),
+        ("Hooks", [5], "a list of paths of files and names of entry points"),
+        ("CallbackTimeout", 0, "a whole number from 1 to 3600 seconds"),
         ("Dictionary", [], "an object"),
         ("Worklists.Enable", "yes", "true or false"),
         ("Worklists.Database", "", "the path of a folder"),

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from traceback import extract_tb
 from typing import Any, TypeVar
 
-from mwl.callbacks.runner import GRACE_S, Late, Limits, stack_of, too_many_hang
+from mwl.callbacks.runner import CLOSING_S, GRACE_S, Late, Limits, stack_of, too_many_hang
 
 Result = TypeVar("Result")
 
@@ -27,6 +27,7 @@ class LoopWorker:
         self._settling = threading.Lock()
         """Held while it is decided whose result a future gets."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.current_thread()
 
     def submit(
         self, start: Callable[[], Coroutine[Any, Any, Result]], late: Late | None = None
@@ -48,6 +49,7 @@ class LoopWorker:
         """Stop the loop; what runs on it is given up."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(CLOSING_S)
 
     async def _within_limit(
         self, start: Callable[[], Coroutine[Any, Any, Result]], late: Late | None
@@ -82,15 +84,19 @@ class LoopWorker:
 
     def _pass_on(self, inner: Future[Result], outer: Future[Result]) -> None:
         self._limits.clock.off(outer)
-        if inner.cancelled():
+        if not self._may_settle(outer):
             return
-        with self._settling:
-            if outer.running() or outer.done() or not outer.set_running_or_notify_cancel():
-                return
-        if (error := inner.exception()) is not None:
+        if inner.cancelled():  # with the loop, that another one held
+            outer.set_exception(self._limits.too_late())
+        elif (error := inner.exception()) is not None:
             outer.set_exception(error)
         else:
             outer.set_result(inner.result())
+
+    def _may_settle(self, outer: Future[Result]) -> bool:
+        with self._settling:
+            is_settled = outer.running() or outer.done()
+            return not is_settled and outer.set_running_or_notify_cancel()
 
     def _leave_behind(
         self, loop: asyncio.AbstractEventLoop, outer: Future[Result], late: Late | None
@@ -108,10 +114,8 @@ class LoopWorker:
                 late(stack)
             self._limits.report("async hooks", count)
             loop.call_soon_threadsafe(self._come_back, loop)
-        with self._settling:
-            if outer.running() or outer.done() or not outer.set_running_or_notify_cancel():
-                return
-        outer.set_exception(self._limits.too_late())
+        if self._may_settle(outer):
+            outer.set_exception(self._limits.too_late())
 
     def _come_back(self, loop: asyncio.AbstractEventLoop) -> None:
         """End a loop that was left behind and is free after all."""

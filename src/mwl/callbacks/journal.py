@@ -56,7 +56,8 @@ class Journal:
             What the query fails with.
         """
         if isinstance(error, Refuse):
-            return RequestRefused(REFUSED, error.why)
+            # PS3.5 Table 6.2-1, VR LO: no line ends.
+            return RequestRefused(REFUSED, " ".join(str(error.why).split()))
         if isinstance(error, RequestRefused):
             return error
         stack = traceback.extract_tb(error.__traceback__)

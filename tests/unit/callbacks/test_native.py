@@ -92,7 +92,7 @@ def test_a_hook_refuses_with_its_reason_and_nothing_is_logged_as_a_failure(
     hooks = f"""
 @hook.query
 {kind} refuse(query, origin):
-    raise hook.Refuse(f"{{origin.calling_ae_title}} is for research, " + "x" * 100)
+    raise hook.Refuse(f"{{origin.calling_ae_title}} is for\\n research, " + "x" * 100)
 """
     with captured_log() as log:
         outcome = ask(tmp_path, hooks, {}).outcome

@@ -273,6 +273,27 @@ def test_a_coroutine_that_holds_the_loop_is_left_behind_with_it(gate: Gate) -> N
         assert reports.counts == [1]
 
 
+def test_a_coroutine_that_is_not_to_be_cancelled_takes_others_with_it_and_none_hangs() -> None:
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    async def give() -> int:
+        return 1
+
+    with looping(0.3) as worker:
+        held, waiting = worker.submit(stubborn), worker.submit(wait)
+        assert status_of(held) == TOO_LATE
+        assert status_of(waiting) == TOO_LATE
+        assert worker.submit(give).result(LONG_S) == 1
+
+
 def test_a_coroutine_given_up_is_cancelled() -> None:
     started, ended = threading.Event(), threading.Event()
 
