@@ -11,6 +11,7 @@ the folder; then the answer hooks. Each step yields futures: "wait for this".
                                         http_client  what scripts ask over HTTP
 """
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ __all__ = [
     "QueryEvent",
     "Settings",
 ]
+
+SWITCH_INTERVAL_S = 0.0002
+"""Seconds that a busy thread keeps Python from the others. While a hook ran in circles, a query
+beside it took 66 ms with Python's 5 ms, and 1.4 ms with this; without a hook it took 1.3 ms."""
 
 _Result = TypeVar("_Result")
 
@@ -97,6 +102,8 @@ class Callbacks:
 
     def __init__(self, settings: Settings) -> None:
         self.rest: Rest = no_rest
+        self._switch_interval_s: float | None = None
+        """What it was before `started`."""
         self._default = settings.default_character_set
         self._journal = Journal()
         self._limits = limits = Limits(settings.timeout_s, self._report_left_behind)
@@ -132,12 +139,16 @@ class Callbacks:
             through: Runs a function there: `call_soon_threadsafe` of its loop.
         """
         self._journal.through = through
+        self._switch_interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         if self._python is not None and self._python.hears_changes:
             self._python.tell(ChangeType.ORTHANC_STARTED)
 
     def close(self) -> None:
         """End the threads, as far as they end."""
         self._journal.through = Journal().through
+        if self._switch_interval_s is not None:
+            sys.setswitchinterval(self._switch_interval_s)
         if self._python is not None:
             if self._python.hears_changes:
                 self._python.tell(ChangeType.ORTHANC_STOPPED)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mwl import hook
-from mwl.callbacks import native
+from mwl.callbacks import SWITCH_INTERVAL_S, native
 from mwl.errors import ConfigError
 from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of
 from support.items import Values, step
@@ -348,6 +348,14 @@ def ris(query, origin):
     return (hook.Dataset.of({"AccessionNumber": str(n)}) for n in itertools.count())
 """
     assert ask(tmp_path, hooks, {}).outcome.status == 0xC000
+
+
+def test_threads_give_way_soon_while_the_server_runs(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    with callbacks_of(tmp_path, hooks=f"{HEAD}@hook.event\ndef note(event):\n    pass\n") as loaded:
+        loaded.started(lambda function: function())
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+    assert sys.getswitchinterval() == pytest.approx(before)
 
 
 def test_no_thread_is_left_when_all_is_closed(tmp_path: Path) -> None:

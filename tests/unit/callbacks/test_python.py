@@ -395,6 +395,38 @@ except orthanc.OrthancException:
     assert run(tmp_path, text)
 
 
+def test_the_rest_api_is_asked_when_a_query_comes(tmp_path: Path) -> None:
+    script = """
+    import json
+    import orthanc
+
+    def on_worklist(answers, query, *_):
+        name = json.loads(orthanc.RestApiGet('/system'))['Name']
+        orthanc.RestApiPost('/a', json.dumps({'x': 1}))
+        orthanc.RestApiPut('/b', b'bytes')
+        orthanc.RestApiDelete('/c')
+        answers.WorklistAddAnswer(query, orthanc.CreateDicom(json.dumps({'PatientID': name})))
+
+    orthanc.RegisterWorklistCallback(on_worklist)
+    """
+    asked: list[Any] = []
+
+    def rest(method: str, uri: str, body: bytes, _: Any) -> tuple[int, bytes]:
+        asked.append((method, uri, body))
+        return 200, b'{"Name": "MWL"}'
+
+    with site_of(tmp_path, python=script) as site:
+        assert site.worklist.callbacks is not None
+        site.worklist.callbacks.rest = rest
+        assert patient_ids(site.ask({"PatientID": ""})) == [b"MWL"]
+    assert asked == [
+        ("GET", "/system", b""),
+        ("POST", "/a", b'{"x": 1}'),
+        ("PUT", "/b", b"bytes"),
+        ("DELETE", "/c", b""),
+    ]
+
+
 def test_the_configuration_is_json_as_it_was_read(tmp_path: Path) -> None:
     configuration = {"DicomAet": "MWL", "ImagingUrl": "http://ris"}
     text = "found = json.loads(orthanc.GetConfiguration())"
