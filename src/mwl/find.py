@@ -2,7 +2,8 @@
 
 This is the whole product on one page. `Worklist.find` is a generator: it gives batches of answers
 ready for the wire and returns the `Outcome`. None in place of a batch means "not yet, ask me
-again": the caller looks at other associations, and for a C-CANCEL, between any two steps.
+again": the caller looks at other associations, and for a C-CANCEL, between any two steps. A future
+in place of a batch means "not before this is done": a callback of the site is at work.
 
 What a C-FIND message looks like is in `mwl.wire.dimse`, who may ask in `mwl.access`, the socket in
 `mwl.net.dicom`.
@@ -11,18 +12,21 @@ Source: DICOM PS3.4 section K.4.1.
 """
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from mwl import telemetry
+from mwl.callbacks import Callbacks, Origin
 from mwl.catalog import Catalog
 from mwl.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
 from mwl.errors import DatasetError, RequestRefused, StoreError
 from mwl.item import WorklistItem
 from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
-from mwl.results import Batch, Exclusion, Results, Variant
+from mwl.results import BATCH_ENCODED, Batch, Exclusion, Results, Variant
 from mwl.wire.dimse import Status, frame_dataset
 
 READ_SLICE = 64
@@ -58,11 +62,15 @@ class Request(NamedTuple):
         identifier: The request identifier, encoded.
         calling_ae_title: Who asks.
         variant: How the answers go on the wire; the identifier came in the same transfer syntax.
+        called_ae_title: Whom it calls.
+        host: The address that it calls from.
     """
 
     identifier: bytes
     calling_ae_title: str
     variant: Variant
+    called_ae_title: str = ""
+    host: str = ""
 
 
 class Outcome(NamedTuple):
@@ -76,8 +84,10 @@ class Outcome(NamedTuple):
         looked_at: Items that the index left to look at.
         answers: Matching items sent.
         exclusion: The key that excluded the most items, for a query without an answer.
-        sources: Files whose items answered, for the log of a curious administrator.
+        matches: The items that match, in the order of the answers.
         detail: What the log says beyond the comment.
+        identifier: The query as callbacks left it; None without callbacks.
+        candidates: Items that callbacks gave or looked at, beside those of the catalog.
     """
 
     status: int
@@ -89,6 +99,8 @@ class Outcome(NamedTuple):
     exclusion: Exclusion | None = None
     matches: Sequence[WorklistItem] = ()
     detail: str = ""
+    identifier: Elements | None = None
+    candidates: Sequence[WorklistItem] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +119,58 @@ class Rules:
     limit_answers: int = 0
 
 
+Search = Generator[Batch | Future[Any] | None, None, Outcome]
+"""A query being answered, as the module's head describes it."""
+
+_order = attrgetter("order")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What matches a query that callbacks take part in."""
+
+    matches: Sequence[WorklistItem]
+    looked_at: int
+    exclusion: Exclusion | None
+    candidates: Sequence[WorklistItem]
+    is_incomplete: bool = False
+
+
 class Worklist:
     """A catalog of worklist items that answers queries.
 
     Args:
         catalog: The items.
         rules: How to match and answer.
+        callbacks: What the site's own scripts and hooks do to queries, if it has any.
 
     Attributes:
         results: Results of the queries asked last.
     """
 
-    def __init__(self, catalog: Catalog, rules: Rules) -> None:
+    def __init__(self, catalog: Catalog, rules: Rules, callbacks: Callbacks | None = None) -> None:
         self.catalog = catalog
         self.rules = rules
+        self.callbacks = callbacks
+        self._told_version: int | None = None
+        """Version of the catalog that event hooks know of; None until all is read."""
         self.results = Results(catalog)
         self._is_ready = False
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
         self._searched = lru_cache(maxsize=CACHED_SEARCHES)(self._compile_search)
 
-    def find(self, request: Request) -> Generator[Batch | None, None, Outcome]:
+    def find(self, request: Request) -> Search:
         """Answer one query; see the module's head for the shape.
 
-        Never raises for what a peer sends or a folder holds: the outcome tells.
+        Never raises for what a peer sends, a folder holds or a callback does: the outcome tells.
         """
+        if self.callbacks is not None:
+            return (yield from self._find_with(self.callbacks, request))
         try:
             ticket = self.catalog.notice()
             if not self.catalog.is_current(ticket):
                 yield from self._read_until(ticket)
-            query = self._query(request)
+            query = self._query(request, request.identifier, request.variant.transfer_syntax)
         except StoreError as error:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
@@ -205,6 +240,88 @@ class Worklist:
         self._is_ready = self._is_ready or self.catalog.is_current(ticket)
         return self._is_ready
 
+    def _find_with(self, callbacks: Callbacks, request: Request) -> Search:
+        """Answer one query as the callbacks want it."""
+        origin = Origin(request.calling_ae_title, request.called_ae_title, request.host)
+        elements: Elements | None = None
+        try:
+            elements = yield from self._rewritten(callbacks, request, origin)
+            # Noticed when the callbacks are done: what they waited for may be here by now.
+            yield from self.see_every_change()
+            identifier = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
+            query = self._query(request, identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+            found = yield from self._found(callbacks, query, elements, origin)
+            limit = self.rules.limit_answers or len(found.matches)
+            yield from self._answered(callbacks, query, found.matches[:limit], request, origin)
+        except StoreError as error:
+            return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
+        except RequestRefused as refusal:
+            return Outcome(refusal.status, refusal.comment, refusal.offending, identifier=elements)
+        is_cut = limit < len(found.matches)
+        return Outcome(
+            Status.CANCEL if is_cut or found.is_incomplete else Status.SUCCESS,
+            query=query,
+            looked_at=found.looked_at,
+            answers=min(limit, len(found.matches)),
+            detail=f"LimitAnswers {limit} of {len(found.matches)} matches" if is_cut else "",
+            exclusion=found.exclusion,
+            matches=found.matches,
+            identifier=elements,
+            candidates=found.candidates,
+        )
+
+    def _rewritten(
+        self, callbacks: Callbacks, request: Request, origin: Origin
+    ) -> Generator[Future[Any], None, Elements]:
+        elements = _decoded(request.identifier, request.variant.transfer_syntax)
+        if callbacks.rewrites:
+            elements = yield from callbacks.rewritten(elements, origin)
+        return elements
+
+    def _found(
+        self, callbacks: Callbacks, query: Query, elements: Elements, origin: Origin
+    ) -> Generator[Future[Any] | None, None, _Found]:
+        """Find what matches: in the folder and among candidates, or where a script says."""
+        if callbacks.answers_alone:
+            answered = yield from callbacks.answered(query, elements, origin)
+            tried = answered.tried
+            return _Found(answered.items, len(tried), None, tried, answered.is_incomplete)
+        candidates: Sequence[WorklistItem] = ()
+        if callbacks.has_candidates:
+            candidates = yield from callbacks.candidates(elements, origin)
+        result = self.results.kept(query)
+        if result is None:
+            result = yield from self.results.of(query)
+        matches = result.matches
+        if candidates:
+            matches = sorted([*matches, *filter(query.matches, candidates)], key=_order)
+        exclusion = None if matches else self.results.exclusion(result)
+        return _Found(matches, result.looked_at + len(candidates), exclusion, candidates)
+
+    def _answered(
+        self,
+        callbacks: Callbacks,
+        query: Query,
+        matches: Sequence[WorklistItem],
+        request: Request,
+        origin: Origin,
+    ) -> Generator[Batch | Future[Any] | None, None, None]:
+        """Encode the answers, and let callbacks change them."""
+        variant = request.variant
+        for start in range(0, len(matches), BATCH_ENCODED):
+            if start:
+                yield None
+            some = matches[start : start + BATCH_ENCODED]
+            answers = [_encoded(query, variant, item) for item in some]
+            if callbacks.edits:
+                answers = yield from callbacks.edited(answers, variant.transfer_syntax, origin)
+            framed = [
+                frame_dataset(variant.context_id, each, variant.max_length) for each in answers
+            ]
+            yield Batch(framed, is_last=start + BATCH_ENCODED >= len(matches))
+        if not matches:
+            yield Batch((), is_last=True)
+
     def see_every_change(self) -> Generator[None, None, None]:
         """Read every change of the store that was complete before now, a slice at a time.
 
@@ -216,18 +333,28 @@ class Worklist:
     def _read_until(self, ticket: int) -> Generator[None, None, None]:
         while not self.catalog.is_current(ticket):
             self.catalog.read(READ_SLICE)
+            self._tell_changes(ticket)
             if not self.catalog.is_current(ticket):
                 yield
         self._is_ready = True
 
-    def _query(self, request: Request) -> Query:
+    def _tell_changes(self, ticket: int) -> None:
+        """Tell event hooks what was read, but for what was there when the server started."""
+        if self.callbacks is None or not self.callbacks.hears_events:
+            return
+        version = self.catalog.version
+        if self._told_version is not None:
+            for removed, added in self.catalog.changes_since(self._told_version) or ():
+                self.callbacks.tell_items(removed, added)
+        if self._told_version is not None or self.catalog.is_current(ticket):
+            self._told_version = version
+
+    def _query(self, request: Request, identifier: bytes, transfer_syntax: str) -> Query:
         compile_ = (
-            self._compile_cached
-            if len(request.identifier) <= CACHED_IDENTIFIER_BYTES
-            else self._compile
+            self._compile_cached if len(identifier) <= CACHED_IDENTIFIER_BYTES else self._compile
         )
         station_ae_title = request.calling_ae_title if self.rules.station_rule != "off" else None
-        return compile_(request.identifier, request.variant.transfer_syntax, station_ae_title)
+        return compile_(identifier, transfer_syntax, station_ae_title)
 
     def _compile_search(self, identifier: bytes) -> Query:
         elements = decode(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
@@ -237,21 +364,26 @@ class Worklist:
     def _compile(
         self, identifier: bytes, transfer_syntax: str, station_ae_title: str | None
     ) -> Query:
-        try:
-            elements = decode(identifier, transfer_syntax)
-        except DatasetError as error:
-            # PS3.4 Table K.4-1: a data set that cannot be decoded is "unable to process".
-            offending = () if error.tag is None else (error.tag,)
-            raise RequestRefused(
-                Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
-            ) from error
-        _require_modest(elements)
         return compile_query(
-            elements,
+            _decoded(identifier, transfer_syntax),
             self.rules.policy,
             station_ae_title=station_ae_title,
             station_rule=self.rules.station_rule,
         )
+
+
+def _decoded(identifier: bytes, transfer_syntax: str) -> Elements:
+    """Decode an identifier that is sound and modest; refuse others."""
+    try:
+        elements = decode(identifier, transfer_syntax)
+    except DatasetError as error:
+        # PS3.4 Table K.4-1: a data set that cannot be decoded is "unable to process".
+        offending = () if error.tag is None else (error.tag,)
+        raise RequestRefused(
+            Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
+        ) from error
+    _require_modest(elements)
+    return elements
 
 
 def _require_modest(elements: Elements) -> None:
@@ -281,7 +413,12 @@ def _values(elements: Elements) -> list[bytes]:
 
 
 def _frame(query: Query, variant: Variant, item: WorklistItem) -> bytes:
+    answer = _encoded(query, variant, item)
+    return frame_dataset(variant.context_id, answer, variant.max_length)
+
+
+def _encoded(query: Query, variant: Variant, item: WorklistItem) -> bytes:
     answer = query.answer_with_loss(item, variant.transfer_syntax)
     if answer.lost_characters:
         telemetry.emit("text_lost", source=item.source, characters=answer.lost_characters)
-    return frame_dataset(variant.context_id, answer.identifier, variant.max_length)
+    return answer.identifier

@@ -9,8 +9,10 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, Self
 
 from mwl import telemetry
@@ -47,6 +49,9 @@ REGISTRY_LATER_S = 1.0
 to be there before a query asks for a rare attribute, late enough for those who wait to be answered.
 """
 
+EVENTS_WITHIN_S = 1.0
+"""Seconds after which event hooks hear of items that changed, at the latest."""
+
 _DICOM = Named("DicomHost", "DicomPort", "--port")
 _HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
 
@@ -78,6 +83,7 @@ class Server:
         self._connections: Connections | None = None
         self._listener: asyncio.Server | None = None
         self._preloading: Callable[[], None] = _nothing
+        self._watching: Callable[[], None] = _nothing
         self.host = ""
         self.port = 0
         self.http_port = 0
@@ -118,6 +124,10 @@ class Server:
             self._preloading = _preload(loop, worklist, self._when_loaded)
         else:
             self._when_loaded()
+        if (callbacks := self._worklists.callbacks) is not None:
+            callbacks.started(loop.call_soon_threadsafe)
+            if callbacks.hears_events:
+                self._watching = _watch(loop, self._worklists)
         return self
 
     async def stop(self) -> None:
@@ -127,6 +137,7 @@ class Server:
         telemetry.emit("stopping", associations=len(self._connections))
         self._listener.close()
         self._preloading()
+        self._watching()
         async with asyncio.TaskGroup() as ending:
             ending.create_task(self._connections.close())
             if self._http is not None:
@@ -382,3 +393,36 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
         gc.enable()
         gc.freeze()
     yield from worklist.catalog.remember()
+
+
+def _watch(loop: asyncio.AbstractEventLoop, worklists: Worklists) -> Callable[[], None]:
+    """Look for changes although nobody asks, so that event hooks hear of items soon.
+
+    Returns:
+        What ends it.
+    """
+    next_look: asyncio.Handle | None = None
+
+    def look() -> None:
+        step(chain.from_iterable(map(_changes, worklists.opened.values())))
+
+    def step(steps: Iterator[None]) -> None:
+        nonlocal next_look
+        try:
+            next(steps)
+        except StopIteration:
+            next_look = loop.call_later(EVENTS_WITHIN_S, look)
+        else:
+            next_look = loop.call_soon(step, steps)
+
+    def end() -> None:
+        if next_look is not None:
+            next_look.cancel()
+
+    look()
+    return end
+
+
+def _changes(worklist: Worklist) -> Iterator[None]:
+    with suppress(StoreError):  # the store has said so
+        yield from worklist.see_every_change()

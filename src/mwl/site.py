@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mwl.access import AccessPolicy, KnownCaller
+from mwl.callbacks import Callbacks, Settings
 from mwl.catalog import Catalog
 from mwl.config import MANUFACTURERS, Config, Modality, modality_of
 from mwl.dataset import ENCODINGS, CharacterSet, DictionaryEntry, extend_dictionary
@@ -32,6 +33,12 @@ class Worklists:
 
     Args:
         config: What is served, and how.
+
+    Raises:
+        ConfigError: A script or a hook cannot be loaded.
+
+    Attributes:
+        callbacks: What the site's own scripts and hooks do to queries; None without any.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,6 +50,7 @@ class Worklists:
             dictionary=tuple(dictionary_of(config)),
         )
         self._second_reader = SecondReader(self._making)
+        self.callbacks = self._callbacks()
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -118,7 +126,7 @@ class Worklists:
         catalog = Catalog(
             store, needs_step=not dialect.skips_missing_sequences, tells_doubts=tells_doubts
         )
-        return Worklist(catalog, self._rules())
+        return Worklist(catalog, self._rules(), self.callbacks)
 
     def copy_of(self, worklist: Worklist) -> Callable[[], Worklist]:
         """Take the items of a worklist as they are now.
@@ -186,6 +194,19 @@ class Worklists:
         """Give what makes the items of a file: `mwl.item.items_of` as the site has it."""
         return self._making.parser()
 
+    def _callbacks(self) -> Callbacks | None:
+        config = self._config
+        settings = Settings(
+            lua_scripts=config.lua_scripts,
+            python_script=config.python_script,
+            hooks=config.hooks,
+            timeout_s=config.callback_timeout_s,
+            parse=self.parser(),
+            default_character_set=ENCODINGS[config.default_encoding],
+            configuration=config.as_read,
+        )
+        return None if settings.is_empty else Callbacks(settings)
+
     def _rules(self) -> Rules:
         config = self._config
         return Rules(
@@ -204,6 +225,8 @@ class Worklists:
             with suppress(StoreError):
                 deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
+        if self.callbacks is not None:
+            self.callbacks.close()
 
 
 KnownModality = Modality

@@ -148,6 +148,27 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "config_warning": Event(
             Level.WARNING, "The configuration holds something that is probably a mistake."
         ),
+        "callback_failed": Event(
+            Level.ERROR,
+            "A script or hook of the site raised, returned nonsense or took too long, and its "
+            "query failed: the callback, its file and line, the error and the traceback. What "
+            "these texts say is up to the script: they may hold values.",
+        ),
+        "callback_left_behind": Event(
+            Level.ERROR,
+            "A callback that took too long could not be interrupted: its thread runs on, and "
+            "another takes its place. After four of them callbacks fail until one ends.",
+        ),
+        "callback_event_lost": Event(
+            Level.WARNING, "An event hook was not told of an event, or failed: `reason`."
+        ),
+        "script_output": Event(Level.INFO, "A script printed a line."),
+        "script_info": Event(Level.DEBUG, "A script called `LogInfo`."),
+        "script_warning": Event(Level.WARNING, "A script called `LogWarning`."),
+        "script_error": Event(
+            Level.ERROR,
+            "A script called `LogError`, or asked over HTTP in vain: method, address and why.",
+        ),
         "peer_error": Event(
             Level.WARNING,
             "A peer broke the protocol: what was found and the reason of the A-ABORT sent.",

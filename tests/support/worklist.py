@@ -1,17 +1,22 @@
 """A worklist over a memory store, asked without a socket."""
 
 from collections.abc import Mapping
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from mwl.attributes import ACCESSION_NUMBER
+from mwl.callbacks import Callbacks
 from mwl.catalog import Catalog
 from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode, values
 from mwl.find import Outcome, Request, Rules, Worklist
 from mwl.matching import Policy
-from mwl.results import Variant
+from mwl.results import Batch, Variant
 from mwl.store.memory import MemoryStore
 from support import items
+
+TIMEOUT_S = 20.0
+"""Longest wait for a callback."""
 
 VARIANT = Variant(IMPLICIT_VR_LITTLE_ENDIAN, context_id=1, max_length=0)
 
@@ -40,11 +45,13 @@ class Asked:
 class Site:
     """A store whose sources a test sets, and the worklist that answers from it."""
 
-    def __init__(self, policy: Policy | None = None, **rules: Any) -> None:
+    def __init__(
+        self, policy: Policy | None = None, callbacks: Callbacks | None = None, **rules: Any
+    ) -> None:
         self.store = MemoryStore()
         self.catalog = Catalog(self.store)
         self.rules = Rules(policy or items.policy(), **rules)
-        self.worklist = Worklist(self.catalog, self.rules)
+        self.worklist = Worklist(self.catalog, self.rules, callbacks)
 
     def put(self, source: str, values: Mapping[str, Any]) -> None:
         """Let a file hold a data set."""
@@ -58,7 +65,7 @@ class Site:
 
     def ask_bytes(self, identifier: bytes, calling: str = "CT1") -> Asked:
         """Send an identifier and take every answer."""
-        search = self.worklist.find(Request(identifier, calling, VARIANT))
+        search = self.worklist.find(Request(identifier, calling, VARIANT, "MWL", "192.0.2.1"))
         answers: list[Elements] = []
         batches: list[int] = []
         pauses = 0
@@ -67,8 +74,10 @@ class Site:
                 batch = next(search)
             except StopIteration as done:
                 return Asked(done.value, answers, pauses, batches)
-            if batch is None:
+            if not isinstance(batch, Batch):
                 pauses += 1
+                if batch is not None:
+                    wait([batch], TIMEOUT_S)
                 continue
             batches.append(sum(map(len, batch.answers)))
             answers += [

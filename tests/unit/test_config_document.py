@@ -61,5 +61,12 @@ def test_no_help_text_names_an_option_that_does_not_exist() -> None:
     names = {option.key for option in OPTIONS} | {"DicomAlwaysAllow...", "Host", "AET", "Port"}
     names |= {"AllowEcho", "AllowFindWorklist", "mwl serve", "--verbose", "--trace"}
     names |= {"LocalAet", "Timeout", "POST /tools/execute-script", "GET /queries"}
+    names |= {
+        "IncomingWorklistRequestFilter",
+        "mwl[lua]",
+        "import orthanc",
+        "mwl.hook",
+        "mwl.hooks",
+    }
     named = {name for option in OPTIONS for name in re.findall(r"`([^`]*)`", option.help)}
     assert named <= names

@@ -91,7 +91,7 @@ def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
     in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "loopback_may_query", "http_may_fail"}
+    assert top == fields - {"worklists", "loopback_may_query", "http_may_fail", "as_read"}
     assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
@@ -103,6 +103,21 @@ def test_no_option_is_both_read_and_read_past() -> None:
 def test_the_encodings_are_those_that_can_be_read() -> None:
     (option,) = (option for option in OPTIONS if option.name == "DefaultEncoding")
     assert {value for value, _ in option.choices} == set(dataset.ENCODINGS)
+
+
+def test_scripts_lie_beside_the_configuration_and_entry_points_are_names(tmp_path: Path) -> None:
+    content = {"LuaScripts": ["a.lua", "/b.lua"], "PythonScript": "c.py", "Hooks": ["d.py", "ris"]}
+    config = config_of(tmp_path, content)
+    assert config.lua_scripts == (tmp_path / "a.lua", Path("/b.lua"))
+    assert config.python_script == tmp_path / "c.py"
+    assert config.hooks == (tmp_path / "d.py", "ris")
+    assert config_of(tmp_path, {"PythonScript": ""}).python_script is None
+
+
+def test_scripts_see_the_configuration_as_the_files_have_it(tmp_path: Path) -> None:
+    config = config_of(tmp_path, {"DicomPort": 104, "ImagingUrl": "${URL}"}, URL="http://ris")
+    assert config.as_read == {"DicomPort": 104, "ImagingUrl": "http://ris"}
+    assert "http://ris" not in repr(config)
 
 
 def test_values_of_every_kind_are_read(tmp_path: Path) -> None:
@@ -346,6 +361,11 @@ def test_a_wrong_number_of_values_says_which_are_allowed(
         ("MaximumPduLength", 4095, "a whole number from 4096 to 131072 bytes"),
         ("MaximumPduLength", 131073, "a whole number from 4096 to 131072 bytes"),
         ("DicomModalities", [], "an object"),
+        ("LuaScripts", "one.lua", "a list of paths of files"),
+        ("LuaScripts", [""], "a list of paths of files"),
+        ("PythonScript", 5, "the path of a file"),
+        ("Hooks", [5], "a list of paths of files and names of entry points"),
+        ("CallbackTimeout", 0, "a whole number from 1 to 3600 seconds"),
         ("Dictionary", [], "an object"),
         ("Worklists.Enable", "yes", "true or false"),
         ("Worklists.Database", "", "the path of a folder"),
@@ -415,7 +435,7 @@ def test_a_variable_that_is_not_set_in_an_ignored_option_is_no_error(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "option", ["HttpTimeout", "DicomWeb", "PostgreSQL", "LuaScripts", "Plugins"]
+    "option", ["HttpTimeout", "DicomWeb", "PostgreSQL", "LuaHeartBeatPeriod", "Plugins"]
 )
 def test_orthancs_other_options_are_ignored(tmp_path: Path, option: str) -> None:
     note = the_note(tmp_path, {option: {"Anything": [1, None]}})

@@ -67,6 +67,20 @@ def test_a_folder_that_is_there_and_an_address_are_no_reason_to_warn(tmp_path: P
     assert missing_here(loaded(tmp_path, content)) == []
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("LuaScripts", ["none"]), ("PythonScript", "none"), ("Hooks", ["none.py", "entry_point"])],
+)
+def test_a_script_that_does_not_exist_is_a_warning(
+    tmp_path: Path, option: str, value: object
+) -> None:
+    note = the_warning(tmp_path, {option: value, "Worklists": {"Database": "."}})
+    assert note.option == option
+    assert "none" in note.message
+    assert note.message.endswith(" does not exist")
+    assert note.hint == "the server does not start without it"
+
+
 def test_a_folder_that_does_not_exist_is_a_warning_with_its_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,9 +41,9 @@ class WorklistsConfig:
 class Config:
     """All that an operator can set. The fields are explained in `mwl.config.options.OPTIONS`.
 
-    Two are no options; only `mwl serve FOLDER` sets them. `loopback_may_query` lets any caller on
-    the loopback interface do everything, `http_may_fail` lets DICOM be served without HTTP when its
-    port is taken.
+    Three are no options: `loopback_may_query` and `http_may_fail`, which only `mwl serve FOLDER`
+    sets, let any caller on the loopback interface do everything, and DICOM be served without HTTP
+    when its port is taken; `as_read` is what the files say, for scripts.
     """
 
     name: str
@@ -83,9 +83,14 @@ class Config:
     ssl_trusted_client_certificates: Path
     http_describe_errors: bool
     execute_lua_enabled: bool
+    lua_scripts: tuple[Path, ...]
+    python_script: Path | None
+    hooks: tuple[Path | str, ...]
+    callback_timeout_s: int
     worklists: WorklistsConfig
     loopback_may_query: bool = False
     http_may_fail: bool = False
+    as_read: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
     def http_authentication(self) -> bool:
@@ -237,7 +242,11 @@ class _Reader:
         self._report_missing_variables()
         self._report_repeated()
         self._report_unknown()
-        config = Config(worklists=WorklistsConfig(**values["Worklists"]), **values[""])
+        config = Config(
+            worklists=WorklistsConfig(**values["Worklists"]),
+            as_read=self._source.values,
+            **values[""],
+        )
         if not self.errors:
             self._report_without_effect(config)
         return config

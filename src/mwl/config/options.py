@@ -161,6 +161,29 @@ def _path(value: object, option: Option, folder: Path) -> Path:
     return folder / value
 
 
+def _paths(value: object, option: Option, folder: Path) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise refused(value, option)
+    return tuple(_path(path, option, folder) for path in value)
+
+
+def _script(value: object, option: Option, folder: Path) -> Path | None:
+    return None if value == "" else _path(value, option, folder)
+
+
+def _paths_or_names(value: object, option: Option, folder: Path) -> tuple[Path | str, ...]:
+    if not isinstance(value, list):
+        raise refused(value, option)
+    # An entry point has no folder and no file name extension.
+    return tuple(
+        name if isinstance(name, str) and _is_entry_point(name) else _path(name, option, folder)
+        for name in value
+    )
+
+
+_is_entry_point = re.compile(r"[A-Za-z_][\w-]*").fullmatch
+
+
 def _cache(value: object, option: Option, folder: Path) -> str:
     return str(value) if value in ("auto", "off") else str(_path(value, option, folder))
 
@@ -254,6 +277,17 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "file": Kind("the path of a file", _path, str),
         "users": Kind('an object: {"name": "password"}', _users, dict, hide=_hidden_passwords),
         "texts": Kind('a list of texts: ["one", "another"]', _texts, list),
+        "paths": Kind(
+            'a list of paths of files: ["one.lua", "another.lua"]',
+            _paths,
+            lambda paths: [str(path) for path in paths],
+        ),
+        "script": Kind("the path of a file", _script, lambda path: str(path or "")),
+        "hooks": Kind(
+            'a list of paths of files and names of entry points: ["hooks.py", "our_ris"]',
+            _paths_or_names,
+            lambda paths: [str(path) for path in paths],
+        ),
         "cache": Kind('the path of a folder, "auto" or "off"', _cache),
         "modalities": Kind(
             'an object: {"name": ["AE TITLE", "host", 104]} or '
@@ -588,6 +622,43 @@ OPTIONS: tuple[Option, ...] = (
         default=False,
         help="Whether `POST /tools/execute-script` runs the Lua that it is sent: whoever may use "
         "HTTP may then do all that the server may.",
+    ),
+    Option(
+        name="LuaScripts",
+        field="lua_scripts",
+        kind="paths",
+        default=[],
+        help="Lua files whose function `IncomingWorklistRequestFilter` may rewrite each query. "
+        "They need the extra `mwl[lua]`. All run in one Lua, in this order.",
+    ),
+    Option(
+        name="PythonScript",
+        field="python_script",
+        kind="script",
+        default="",
+        help="Python file in which `import orthanc` gives what worklist scripts of Orthanc use. A "
+        "worklist callback that it registers gives all the answers, in place of the folder.",
+    ),
+    Option(
+        name="Hooks",
+        field="hooks",
+        kind="hooks",
+        default=[],
+        from_orthanc=False,
+        help="Python files with functions marked by `mwl.hook`, or names of entry points in the "
+        "group `mwl.hooks`: they rewrite or refuse queries, add items, edit answers, hear of "
+        "events.",
+    ),
+    Option(
+        name="CallbackTimeout",
+        field="callback_timeout_s",
+        kind="integer",
+        default=5,
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+        from_orthanc=False,
+        help="Longest time that one call of a script or hook may take; then its query fails.",
     ),
     Option(
         name="Worklists.Enable",

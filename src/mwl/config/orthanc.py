@@ -20,7 +20,7 @@ _CORE = """
     HttpVerbose IndexDirectory IngestTranscoding IngestTranscodingOfCompressed
     IngestTranscodingOfUncompressed JobsEngineThreadsCount JobsHistorySize KeepAlive
     KeepAliveTimeout LimitFindInstances LimitFindResults LimitJobs LoadPrivateDictionary Locale
-    LogExportedResources LuaHeartBeatPeriod LuaScripts MallocArenaMax
+    LogExportedResources LuaHeartBeatPeriod MallocArenaMax
     MaximumConcurrentDcmtkTranscoder MaximumPatientCount MaximumStorageCacheSize
     MaximumStorageMode MaximumStorageSize MediaArchiveSize MetricsEnabled OrthancExplorerEnabled
     OrthancPeers OrthancPeersInDatabase OverwriteInstances Pkcs11 Plugins QueryRetrieveSize
@@ -45,7 +45,7 @@ _PLUGINS = """
     AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion
     DicomWeb Education Gdcm GoogleCloudStorage Housekeeper Indexer Java MultitenantDicom MySQL
     Neuro OHIF Odbc Ohif OrthancExplorer2 OrthancWebViewer PixelsMasker PostgreSQL Python
-    PythonScript PythonVerbose STL ServeFolders StoneWebViewer Tcia Tracing Transfers VolView
+    PythonVerbose STL ServeFolders StoneWebViewer Tcia Tracing Transfers VolView
     WebViewer WholeSlideImaging Wsi
 """
 

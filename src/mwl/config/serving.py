@@ -71,6 +71,7 @@ def missing_here(loaded: Loaded) -> list[Note]:
         hint = "every query fails until it does" if problem == _MISSING else None
         message = f"{config.worklists.database.absolute()} {problem}"
         notes.append(_warning(loaded, "Worklists.Database", message, hint))
+    notes += _missing_scripts(loaded)
     if config.dicom_host and not _can_be_resolved(config.dicom_host):
         message = "is neither an address nor a name that this machine can resolve"
         notes.append(_warning(loaded, "DicomHost", message, "empty listens on all addresses"))
@@ -78,6 +79,21 @@ def missing_here(loaded: Loaded) -> list[Note]:
         message = f"{config.ssl_certificate.absolute()} is no file"
         notes.append(_warning(loaded, "SslCertificate", message, "the server does not start"))
     return notes
+
+
+def _missing_scripts(loaded: Loaded) -> list[Note]:
+    config = loaded.config
+    scripts = (
+        *(("LuaScripts", path) for path in config.lua_scripts),
+        *(("PythonScript", path) for path in (config.python_script,) if path is not None),
+        *(("Hooks", path) for path in config.hooks if isinstance(path, Path)),
+    )
+    hint = "the server does not start without it"
+    return [
+        _warning(loaded, option, f"{path.absolute()} {_MISSING}", hint)
+        for option, path in scripts
+        if not path.is_file()
+    ]
 
 
 def _refusal(loaded: Loaded, option: str, hint: str) -> ConfigError:

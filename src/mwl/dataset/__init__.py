@@ -2,7 +2,7 @@
 
 This package is the only place that knows pydicom. Everything that others use is named here; the
 bytes are read in `elements`, single elements in `selection`, files in `files`, text in `charset`
-and `values`, JSON in `json_model`, and the attributes are looked up in `dictionary`.
+and `values`, JSON in `json_model` and `orthanc_json`; attributes are looked up in `dictionary`.
 
 Source: DICOM PS3.5.
 """
@@ -53,6 +53,7 @@ from mwl.dataset.files import (
     read_file,
 )
 from mwl.dataset.json_model import from_json, to_json
+from mwl.dataset.orthanc_json import Flags, Format, from_orthanc_json, to_orthanc_json
 from mwl.dataset.selection import Selection, read_selected, select
 from mwl.dataset.values import is_empty, values
 
@@ -79,6 +80,8 @@ __all__ = [
     "DictionaryEntry",
     "Element",
     "Elements",
+    "Flags",
+    "Format",
     "Selection",
     "character_set",
     "decode",
@@ -88,6 +91,7 @@ __all__ = [
     "excess_of",
     "extend_dictionary",
     "from_json",
+    "from_orthanc_json",
     "is_empty",
     "keyword_of",
     "keywords",
@@ -103,6 +107,7 @@ __all__ = [
     "select",
     "tag_of",
     "to_json",
+    "to_orthanc_json",
     "values",
     "vr_of",
 ]

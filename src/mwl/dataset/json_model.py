@@ -267,7 +267,7 @@ def _read_attribute(
     found = _values(attribute, at)
     try:
         if vr not in TEXT_VRS:
-            return b"".join(_read_binary(vr, one) for one in found), False
+            return b"".join(read_binary(vr, one) for one in found), False
         texts = [_read_text(vr, one) for one in found]
     except (ValueError, OverflowError, struct.error):
         raise _refused(at, f"a value is none of {vr}") from None
@@ -303,7 +303,12 @@ def _read_bytes(attribute: Mapping[str, object], at: str) -> bytes:
         raise _refused(at, "InlineBinary is not base 64") from None
 
 
-def _read_binary(vr: str, one: object) -> bytes:
+def read_binary(vr: str, one: object) -> bytes:
+    """Give the bytes of one binary number or attribute tag, written as JSON has it.
+
+    Raises:
+        ValueError: It is none; also OverflowError or `struct.error` when it is too large.
+    """
     if vr == "AT":
         if not isinstance(one, str) or not _TAG.fullmatch(one):
             raise ValueError

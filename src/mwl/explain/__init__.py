@@ -6,7 +6,8 @@ keys and values read is in `words`, what to look at in `hints`, how it is printe
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
@@ -27,10 +28,11 @@ from mwl.dataset import (
 from mwl.errors import DatasetError
 from mwl.explain.hints import LEGAL_FORMS, Case, hints_for, likeness
 from mwl.explain.words import asked_texts, label_of, shown, words_of
-from mwl.find import IDENTIFIER_LIMIT_BYTES, Outcome, Request, Worklist
+from mwl.find import IDENTIFIER_LIMIT_BYTES, Outcome, Request, Search, Worklist
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Policy, Query
 from mwl.results import Batch, Variant
+from mwl.wire.dimse import whole_dataset
 
 COMPARED_MISSES = 1000
 """Nearest misses that are compared value by value and given hints, in items: more say the same
@@ -122,6 +124,7 @@ class Report:
         misses: The items that do not match, the nearest first.
         hints: What to look at.
         unreadable: The files that are not served because of a fault, each with the reason.
+        edited: The answers that callbacks may have changed, encoded.
     """
 
     caller: Caller
@@ -133,6 +136,7 @@ class Report:
     misses: Sequence[Miss] = ()
     hints: Sequence[Hint] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    edited: Mapping[WorklistItem, bytes] = field(default_factory=dict)
 
     @property
     def matches(self) -> Sequence[WorklistItem]:
@@ -144,7 +148,8 @@ class Report:
         query = self.outcome.query if self.outcome else None
         if query is None:
             raise ValueError("a query that was refused has no answers")
-        elements = decode(query.answer(item, _VARIANT.transfer_syntax), _VARIANT.transfer_syntax)
+        answer = self.edited.get(item) or query.answer(item, _VARIANT.transfer_syntax)
+        elements = decode(answer, _VARIANT.transfer_syntax)
         return elements, character_set(elements, query.policy.default_character_set)
 
 
@@ -167,13 +172,19 @@ def explain(
     encoded = encode(identifier.values(), _VARIANT.transfer_syntax)
     if len(encoded) > IDENTIFIER_LIMIT_BYTES:
         return Report(caller, refused or _too_long(len(encoded)))
-    outcome = _result(worklist.find(Request(encoded, caller.calling_ae_title, _VARIANT)))
+    request = Request(
+        encoded, caller.calling_ae_title, _VARIANT, caller.called_ae_title, caller.host
+    )
+    outcome, answers = _result(worklist.find(request))
     query = outcome.query
     unreadable = worklist.catalog.unreadable
     if query is None:
         count, hints = len(worklist.catalog), _hints_of_refusal(outcome)
         return Report(caller, refused, outcome, count, hints=hints, unreadable=unreadable)
-    items = list(worklist.catalog)
+    callbacks = worklist.callbacks
+    items = [] if callbacks and callbacks.answers_alone else list(worklist.catalog)
+    items += outcome.candidates
+    identifier = identifier if outcome.identifier is None else outcome.identifier
     characters = _characters(identifier, worklist.rules.policy)
     asked = {key: asked_texts(key, identifier, characters) for key in query.leaves()}
     misses = _misses(query, items, asked)
@@ -192,6 +203,7 @@ def explain(
         misses=misses,
         hints=_hints(misses, asked),
         unreadable=unreadable,
+        edited=dict(zip(outcome.matches, answers, strict=False)) if callbacks else {},
     )
 
 
@@ -222,14 +234,18 @@ def _refused(stage: str, refusal: Refusal) -> Refused:
     return Refused(stage, refusal.explanation, refusal.hint)
 
 
-def _result(search: Generator[Batch | None, None, Outcome]) -> Outcome:
-    """Run a search to its end."""
+def _result(search: Search) -> tuple[Outcome, list[bytes]]:
+    """Run a search to its end, waiting for callbacks; give the answers too."""
+    answers: list[bytes] = []
     while True:
         try:
-            next(search)
+            step = next(search)
         except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
+            return end.value, answers
+        if isinstance(step, Batch):
+            answers += map(whole_dataset, step.answers)
+        elif step is not None:
+            wait([step])
 
 
 def _characters(identifier: Elements, policy: Policy) -> CharacterSet:

@@ -8,14 +8,16 @@ The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, admit, allow
-from mwl.find import Outcome, Request, Worklist
+from mwl.find import Outcome, Request, Search, Worklist
 from mwl.net import report
 from mwl.net.connections import Connections
 from mwl.net.journal import Journal
@@ -78,7 +80,7 @@ class _Search:
     """A query being answered."""
 
     message: MessageReceived
-    answers: Generator[Batch | None, None, Outcome]
+    answers: Search
     started: float
     sent: int = 0
 
@@ -94,6 +96,7 @@ class DicomConnection(asyncio.Protocol):
 
     __slots__ = (
         "_association",
+        "_awaited",
         "_caller",
         "_connections",
         "_has_turn",
@@ -120,6 +123,8 @@ class DicomConnection(asyncio.Protocol):
         self._connections = connections
         self._loop = loop
         self._search: _Search | None = None
+        self._awaited: Future[Any] | None = None
+        """What the query at work waits for: a callback."""
         self._waiting: list[MessageReceived] = []
         self._paused = False
         self._has_turn = False
@@ -193,6 +198,8 @@ class DicomConnection(asyncio.Protocol):
         """Act on ARTIM or the idle timer, if one of them has run out."""
         if self._paused:
             self._note_reading(now)
+        elif self._awaited is not None:
+            self._association.touch(now)  # it waits for us
         deadline = self._association.deadline
         if deadline is not None and now >= deadline:
             self._association.expire(now)
@@ -218,13 +225,17 @@ class DicomConnection(asyncio.Protocol):
         try:
             while (event := self._association.next_event()) is not None:
                 self._handle(event)
-            if not self._has_turn and (self._search is not None or self._waiting):
-                self._work()
+            if self._search is not None or self._waiting:
+                self._go_on()
             self._flush()
         except Exception as error:  # noqa: BLE001 - the edge: one association's fault stays its own
             telemetry.emit("internal_error", host=self.host, error=error)
             self._end("aborted: internal error")
             self.cut()
+
+    def _go_on(self) -> None:
+        if not self._has_turn and self._awaited is None:
+            self._work()
 
     def _flush(self) -> None:
         if output := self._association.data_to_send():
@@ -262,6 +273,7 @@ class DicomConnection(asyncio.Protocol):
     def _drop_requests(self) -> None:
         """Forget what was asked and will not be answered; each query still gets its line."""
         search, self._search = self._search, None
+        self._awaited = None
         if search is not None:
             search.answers.close()
             outcome = Outcome(Status.PENDING, answers=search.sent, detail="not finished")
@@ -349,7 +361,13 @@ class DicomConnection(asyncio.Protocol):
         variant = Variant(
             context.transfer_syntax, context.context_id, self._association.max_length_to_peer
         )
-        request = Request(message.dataset or b"", caller.calling_ae_title, variant)
+        request = Request(
+            message.dataset or b"",
+            caller.calling_ae_title,
+            variant,
+            caller.called_ae_title,
+            caller.host,
+        )
         if telemetry.enabled("query_identifier"):
             report.identifier(caller, request, with_values=self._service.values_in_log)
         self._search = _Search(message, self._worklist.find(request), started)
@@ -374,7 +392,7 @@ class DicomConnection(asyncio.Protocol):
         cancelled = message.command.message_id_being_responded_to
         search = self._search
         if search is not None and search.message.command.message_id == cancelled:
-            self._search = None
+            self._search = self._awaited = None
             search.answers.close()
             outcome = Outcome(Status.CANCEL, answers=search.sent, detail="cancelled by the peer")
             self._end_find(search.message, outcome, search.started)
@@ -391,7 +409,8 @@ class DicomConnection(asyncio.Protocol):
         while not self._paused:
             if self._search is not None:
                 if not self._step(self._search):
-                    self._ask_for_turn()
+                    if self._awaited is None:
+                        self._ask_for_turn()
                     return
             elif self._waiting:
                 self._perform(self._waiting.pop(0))
@@ -408,10 +427,29 @@ class DicomConnection(asyncio.Protocol):
             telemetry.emit("internal_error", host=self.host, error=error)
             outcome = Outcome(Status.UNABLE_TO_PROCESS, "Internal error of the worklist server")
         else:
-            return batch is not None and self._send_answers(search, batch)
+            if isinstance(batch, Batch):
+                return self._send_answers(search, batch)
+            if batch is not None:
+                self._wait_for(batch)
+            return False
         self._search = None
         self._end_find(search.message, outcome, search.started)
         return True
+
+    def _wait_for(self, future: Future[Any]) -> None:
+        """Let the query rest until a callback is done, which it is on another thread."""
+
+        def go_on() -> None:
+            if self._awaited is future:
+                self._awaited = None
+                self._ask_for_turn()
+
+        def done(_: Future[Any]) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the association with it
+                self._loop.call_soon_threadsafe(go_on)
+
+        self._awaited = future
+        future.add_done_callback(done)
 
     def _send_answers(self, search: _Search, batch: Batch) -> bool:
         """Send a batch; tell whether it was the last."""
@@ -432,15 +470,19 @@ class DicomConnection(asyncio.Protocol):
         self._report_query(message, outcome, started)
 
     def _report_query(self, message: MessageReceived, outcome: Outcome, started: float) -> None:
+        milliseconds = (perf_counter() - started) * 1000
         report.query(
             self._caller,
             message,
             outcome,
             items=len(self._worklist.catalog),
-            milliseconds=(perf_counter() - started) * 1000,
+            milliseconds=milliseconds,
             with_values=self._service.values_in_log,
             journal=self._service.journal,
         )
+        callbacks = self._worklist.callbacks
+        if callbacks is not None and callbacks.hears_events:
+            report.query_event(callbacks, self._caller, outcome, milliseconds)
 
     def _respond(
         self,

@@ -18,6 +18,7 @@ from mwl.attributes import (
     SCHEDULED_STATION_AE_TITLE,
     SPECIFIC_CHARACTER_SET,
 )
+from mwl.callbacks import Callbacks, Origin, QueryEvent
 from mwl.dataset import (
     ENCODINGS,
     CharacterSet,
@@ -265,6 +266,15 @@ def query(
     )
     if outcome.matches and telemetry.enabled("query_matched"):
         _matched(caller, outcome)
+
+
+def query_event(
+    callbacks: Callbacks, caller: Caller, outcome: Outcome, milliseconds: float
+) -> None:
+    """Tell the event hooks of one query and how it ended."""
+    keys = () if outcome.query is None else tuple(key.name for key in outcome.query.leaves())
+    origin = Origin(caller.calling_ae_title, caller.called_ae_title, caller.host)
+    callbacks.tell(QueryEvent(origin, keys, outcome.answers, outcome.status, milliseconds))
 
 
 def _matched(caller: Caller, outcome: Outcome) -> None:

@@ -363,6 +363,11 @@ def frame_dataset(context_id: int, data: bytes, max_length: int) -> bytes:
     return _frame(context_id, 0, data, max_length)
 
 
+def whole_dataset(framed: bytes) -> bytes:
+    """Give back the data set that `frame_dataset` put into one PDU, having no limit."""
+    return framed[_P_DATA.size :]
+
+
 def _frame(context_id: int, kind: int, data: bytes, max_length: int) -> bytes:
     size = len(data)
     if not max_length or size + _VALUE_HEADER_BYTES <= max_length:

@@ -1,0 +1,271 @@
+"""Callbacks: what a site's own scripts and hooks do to a query.
+
+`mwl.find` asks here, in this order: the query hooks, each with what the one before gave (Lua first,
+then native); the Python script, whose callback gives all the answers; or candidates beside those of
+the folder; then the answer hooks. Each step yields futures: "wait for this".
+
+    view     what hooks see             journal      what callbacks write into the log
+    lua      Lua scripts                runner       threads and their time limit
+    python   the module `orthanc`       loading      Python files
+    native   functions of `mwl.hook`    coroutines   those that are async
+                                        http_client  what scripts ask over HTTP
+"""
+
+import sys
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mwl.callbacks.http_client import Rest, no_rest
+from mwl.callbacks.journal import Journal
+from mwl.callbacks.native import NativeHooks, Parse, load
+from mwl.callbacks.python import Answered, Asked, ChangeType, PythonScript
+from mwl.callbacks.runner import Limits
+from mwl.callbacks.view import Dataset, Event, ItemEvent, Origin, QueryEvent
+from mwl.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    CharacterSet,
+    Elements,
+    decode,
+    encode,
+    encode_file,
+)
+from mwl.item import WorklistItem
+from mwl.matching import Query
+
+if TYPE_CHECKING:
+    from mwl.callbacks.lua import LuaScripts
+
+__all__ = [
+    "Answered",
+    "Callbacks",
+    "Dataset",
+    "Event",
+    "ItemEvent",
+    "Origin",
+    "QueryEvent",
+    "Settings",
+]
+
+SWITCH_INTERVAL_S = 0.0002
+"""Seconds that a busy thread keeps Python from the others. While a hook ran in circles, a query
+beside it took 66 ms with Python's 5 ms, and 1.4 ms with this; without a hook it took 1.3 ms."""
+
+_Result = TypeVar("_Result")
+
+Waiting = Generator[Future[Any], None, _Result]
+"""Yields what is to be waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Which callbacks a site has.
+
+    Args:
+        lua_scripts: Lua files, in order.
+        python_script: Python file for the module `orthanc`.
+        hooks: Files of hooks, and names of entry points.
+        timeout_s: Longest time that one call may take, in seconds.
+        parse: Makes the items of a worklist file.
+        default_character_set: Set of data sets that name none.
+        configuration: The configuration as the files have it, for scripts.
+    """
+
+    lua_scripts: tuple[Path, ...] = ()
+    python_script: Path | None = None
+    hooks: tuple[Path | str, ...] = ()
+    timeout_s: float = 5.0
+    parse: Parse
+    default_character_set: CharacterSet
+    configuration: Mapping[str, Any]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the site has none."""
+        return not (self.lua_scripts or self.python_script or self.hooks)
+
+
+class Callbacks:
+    """The callbacks of a site.
+
+    Args:
+        settings: Which they are.
+
+    Raises:
+        ConfigError: A script cannot be loaded.
+
+    Attributes:
+        rest: What scripts ask this server's HTTP API with; set when there is one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.rest: Rest = no_rest
+        self._switch_interval_s: float | None = None
+        """What it was before `started`."""
+        self._default = settings.default_character_set
+        self._journal = Journal()
+        self._limits = limits = Limits(settings.timeout_s, self._report_left_behind)
+        self._lua = self._load_lua(settings)
+        self._python: PythonScript | None = None
+        if settings.python_script is not None:
+            self._python = PythonScript(
+                settings.python_script,
+                limits,
+                self._journal,
+                settings.configuration,
+                self._ask_rest,
+                settings.parse,
+                self._default,
+            )
+        hooks = load(settings.hooks)
+        self._native = NativeHooks(hooks, limits, self._journal, settings.parse, self._default)
+        self.rewrites = bool((self._lua and self._lua.has_filter) or hooks["query"])
+        """Whether queries may be changed."""
+        self.answers_alone = self._python is not None and self._python.answers
+        """Whether a script gives all the answers."""
+        self.has_candidates = bool(hooks["candidates"]) and not self.answers_alone
+        """Whether hooks give items beside those of the folder."""
+        self.edits = bool(hooks["answer"])
+        """Whether answers may be changed."""
+        self.hears_events = bool(hooks["event"])
+        """Whether somebody hears of events."""
+
+    def started(self, through: Callable[[Callable[[], None]], object]) -> None:
+        """Let the log be written where the server runs, and tell scripts that it does.
+
+        Args:
+            through: Runs a function there: `call_soon_threadsafe` of its loop.
+        """
+        self._journal.through = through
+        self._switch_interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        if self._python is not None and self._python.hears_changes:
+            self._python.tell(ChangeType.ORTHANC_STARTED)
+
+    def close(self) -> None:
+        """End the threads, as far as they end."""
+        self._journal.through = Journal().through
+        if self._switch_interval_s is not None:
+            sys.setswitchinterval(self._switch_interval_s)
+        if self._python is not None:
+            if self._python.hears_changes:
+                self._python.tell(ChangeType.ORTHANC_STOPPED)
+            self._python.close()
+        if self._lua is not None:
+            self._lua.close()
+        self._native.close()
+
+    # What `mwl.find` asks.
+
+    def rewritten(self, elements: Elements, origin: Origin) -> Waiting[Elements]:
+        """Let the query hooks change a query.
+
+        Raises:
+            RequestRefused: One refused it, failed, or took too long.
+        """
+        if self._lua is not None and self._lua.has_filter:
+            elements = yield from _wait(self._lua.rewrite(elements, self._default, origin))
+        for hook in self._native.of("query"):
+            elements = yield from _wait(self._native.rewrite(hook, elements, origin))
+        return elements
+
+    def answered(self, query: Query, elements: Elements, origin: Origin) -> Waiting[Answered]:
+        """Let the Python script answer a query.
+
+        Raises:
+            RequestRefused: It failed, or took too long.
+        """
+        if self._python is None:
+            raise ValueError("there is no script that answers")
+        identifier = encode_file(elements, EXPLICIT_VR_LITTLE_ENDIAN)
+        return (yield from _wait(self._python.find(Asked(query, identifier, origin))))
+
+    def candidates(self, elements: Elements, origin: Origin) -> Waiting[list[WorklistItem]]:
+        """Let the hooks give items for a query, all at once.
+
+        Raises:
+            RequestRefused: One refused the query, failed, or took too long.
+        """
+        futures = [
+            self._native.candidates(hook, elements, origin)
+            for hook in self._native.of("candidates")
+        ]
+        found = yield from _wait_for_all(futures)
+        return [item for items in found for item in items]
+
+    def edited(
+        self, answers: Iterable[bytes], transfer_syntax: str, origin: Origin
+    ) -> Waiting[list[bytes]]:
+        """Let the answer hooks change some answers, encoded; several at once.
+
+        Raises:
+            RequestRefused: One failed, or took too long.
+        """
+        found: Sequence[Elements] = [decode(answer, transfer_syntax) for answer in answers]
+        for hook in self._native.of("answer"):
+            futures = [self._native.edit(hook, each, origin) for each in found]
+            found = yield from _wait_for_all(futures)
+        return [encode(each.values(), transfer_syntax) for each in found]
+
+    # What others ask.
+
+    def tell(self, event: Event) -> None:
+        """Tell the event hooks; nobody waits for them."""
+        self._native.tell(event)
+
+    def tell_items(self, removed: Sequence[WorklistItem], added: Sequence[WorklistItem]) -> None:
+        """Tell the event hooks of a file that came, changed or went."""
+        sources = [*removed, *added]
+        if sources:
+            items = tuple(Dataset(item.elements(), item.character_set) for item in added)
+            self.tell(ItemEvent("put" if added else "removed", sources[-1].source, items))
+
+    def execute_lua(self, text: str) -> Future[str]:
+        """Run a piece of Lua where the site's scripts are; give what it prints.
+
+        Raises:
+            ConfigError: lupa is not installed.
+        """
+        if self._lua is None:
+            self._lua = self._lua_of((), {})
+        return self._lua.execute(text)
+
+    def _load_lua(self, settings: Settings) -> "LuaScripts | None":
+        if not settings.lua_scripts:
+            return None
+        return self._lua_of(settings.lua_scripts, settings.configuration)
+
+    def _lua_of(self, paths: tuple[Path, ...], configuration: Mapping[str, Any]) -> "LuaScripts":
+        from mwl.callbacks.lua import LuaScripts  # noqa: PLC0415 - lupa is an extra
+
+        return LuaScripts(paths, self._limits, self._journal, configuration, self._ask_rest)
+
+    def _ask_rest(
+        self, method: str, uri: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        return self.rest(method, uri, body, headers)
+
+    def _report_left_behind(self, name: str, count: int) -> None:
+        self._journal.emit("callback_left_behind", thread=name, left_behind=count)
+
+
+def _wait(future: Future[_Result]) -> Waiting[_Result]:
+    """Wait for a future; whoever closes the generator gives it up."""
+    try:
+        if not future.done():
+            yield future
+        return future.result()
+    finally:
+        future.cancel()
+
+
+def _wait_for_all(futures: Sequence[Future[_Result]]) -> Waiting[list[_Result]]:
+    try:
+        for future in futures:
+            yield from _wait(future)
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
