@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from mwl import telemetry
 from mwl.access import AccessPolicy
+from mwl.callbacks import Callbacks
 from mwl.config import Config
 from mwl.dataset import (
     TRANSFER_SYNTAXES,
     load_registry,
 )
-from mwl.errors import ConfigError, StoreError
+from mwl.errors import ConfigError, InputError, RequestRefused, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Worklist
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, Service
@@ -124,7 +125,8 @@ class Server:
             self._preloading = _preload(loop, worklist, self._when_loaded)
         else:
             self._when_loaded()
-        if (callbacks := self._worklists.callbacks) is not None:
+        if (callbacks := self._scripts()) is not None:
+            callbacks.rest = self.rest
             callbacks.started(loop.call_soon_threadsafe)
             if callbacks.hears_events:
                 self._watching = _watch(loop, self._worklists)
@@ -197,6 +199,23 @@ class Server:
         reply = await web.call(self._routes, method, uri, body, headers)
         return reply.status, reply.body
 
+    def _scripts(self) -> Callbacks | None:
+        """Give what runs scripts, where there can be some."""
+        if self._config.execute_lua_enabled:
+            return self._worklists.scripts
+        return self._worklists.callbacks
+
+    async def _execute_lua(self, text: str) -> str:
+        """Run a piece of Lua; give what it prints.
+
+        Raises:
+            InputError: It fails or takes too long, or lupa is not installed.
+        """
+        try:
+            return await asyncio.wrap_future(self._worklists.scripts.execute_lua(text))
+        except RequestRefused as refusal:
+            raise InputError(refusal.comment) from None
+
     def _when_loaded(self) -> None:
         if self._http is not None:
             self._http.begin()
@@ -253,6 +272,7 @@ class Server:
             reset=partial(loop.call_soon, self.end, "reset"),
             journal=service.journal,
             access=lambda: service.access,
+            execute_lua=self._execute_lua if config.execute_lua_enabled else None,
             metrics=web.Metrics(
                 service.journal,
                 lambda: self._worklists.opened,

@@ -50,7 +50,9 @@ class Worklists:
             dictionary=tuple(dictionary_of(config)),
         )
         self._second_reader = SecondReader(self._making)
+        self._callback_settings = self._settings_of_callbacks()
         self.callbacks = self._callbacks()
+        self._scripts: Callbacks | None = None
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -194,9 +196,20 @@ class Worklists:
         """Give what makes the items of a file: `mwl.item.items_of` as the site has it."""
         return self._making.parser()
 
+    @property
+    def scripts(self) -> Callbacks:
+        """What runs pieces of Lua: the callbacks of queries, or some that no query knows of."""
+        if self._scripts is None:
+            self._scripts = self.callbacks or Callbacks(self._callback_settings)
+        return self._scripts
+
     def _callbacks(self) -> Callbacks | None:
+        settings = self._callback_settings
+        return None if settings.is_empty else Callbacks(settings)
+
+    def _settings_of_callbacks(self) -> Settings:
         config = self._config
-        settings = Settings(
+        return Settings(
             lua_scripts=config.lua_scripts,
             python_script=config.python_script,
             hooks=config.hooks,
@@ -205,7 +218,6 @@ class Worklists:
             default_character_set=ENCODINGS[config.default_encoding],
             configuration=config.as_read,
         )
-        return None if settings.is_empty else Callbacks(settings)
 
     def _rules(self) -> Rules:
         config = self._config
@@ -225,8 +237,8 @@ class Worklists:
             with suppress(StoreError):
                 deque(worklist.catalog.remember(), maxlen=0)
             worklist.catalog.close()
-        if self.callbacks is not None:
-            self.callbacks.close()
+        if (scripts := self._scripts or self.callbacks) is not None:
+            scripts.close()
 
 
 KnownModality = Modality
