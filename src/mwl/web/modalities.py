@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from mwl.dataset import ENCODINGS, Elements, character_set, decode
 from mwl.dump.orthanc import Form, keys_of, to_orthanc, unknown_names
 from mwl.errors import ConfigError, DatasetError, InputError
+from mwl.find import KEYS_LIMIT
 from mwl.keys import identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer
 from mwl.net.client import Response as DimseResponse
@@ -301,6 +302,8 @@ def _identifier(query: dict[str, Any]) -> Elements:
         keys = list(keys_of(query))
     except InputError as error:
         raise ApiError("BadParameterType", str(error)) from error
+    if len(keys) > KEYS_LIMIT:
+        raise ApiError("ParameterOutOfRange", f"more than {KEYS_LIMIT} attributes are asked for")
     try:
         return identifier_of(keys)
     except InputError as error:
