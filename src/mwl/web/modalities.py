@@ -85,6 +85,22 @@ _MODALITY: Schema = {
         },
     ],
 }
+_CONFIGURATION: Schema = {
+    "type": "object",
+    "description": "A modality with all its members.",
+    "required": ["AET", "AllowEcho", "AllowFindWorklist", "Host", "LocalAet", "Port", "Timeout"],
+    "properties": {
+        "AET": {"type": "string"},
+        "AllowEcho": {"type": "boolean"},
+        "AllowFindWorklist": {"type": "boolean"},
+        "Host": {"type": "string"},
+        "LocalAet": {"type": "string"},
+        "Manufacturer": {"type": "string"},
+        "Port": {"type": "integer"},
+        "Timeout": {"type": "integer"},
+        "UseDicomTls": {"type": "boolean"},
+    },
+}
 _TIMEOUT: Schema = {
     "type": "integer",
     "minimum": 0,
@@ -347,7 +363,9 @@ def router(context: Context) -> APIRouter:
                 method="GET",
                 path="/modalities",
                 endpoint=routes.names,
-                answer={"anyOf": [STRINGS, ANY_OBJECT]},
+                answer={
+                    "anyOf": [STRINGS, {"type": "object", "additionalProperties": _CONFIGURATION}]
+                },
             ),
             Route(
                 method="GET",
@@ -361,7 +379,7 @@ def router(context: Context) -> APIRouter:
                 method="GET",
                 path=f"{one}/configuration",
                 endpoint=routes.configuration,
-                answer=ANY_OBJECT,
+                answer=_CONFIGURATION,
                 failures=_UNKNOWN,
             ),
             *_asking(routes, one),
