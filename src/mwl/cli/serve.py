@@ -6,17 +6,18 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-import uvloop
 
 from mwl import telemetry
 from mwl.cli.arguments import checked_ae_title, fail
 from mwl.cli.config import report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
-from mwl.server import Ending, Server
+
+if TYPE_CHECKING:
+    from mwl.server import Ending
 
 HIGHEST_PORT = 65535
 
@@ -99,7 +100,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         fail(error)
 
 
-def _serve_once(settings: Config) -> Ending:
+def _serve_once(settings: Config) -> "Ending":
+    # After the arguments are read: the help does not wait for the server.
+    import uvloop  # noqa: PLC0415
+
+    from mwl.server import Server  # noqa: PLC0415
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(settings).serve())
 
