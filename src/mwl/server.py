@@ -151,9 +151,9 @@ class Server:
     async def serve(self) -> Ending:
         """Start, run until SIGTERM, SIGINT or SIGHUP or until HTTP says so, stop."""
         loop = asyncio.get_running_loop()
-        await self.start()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.end, "stop")
+        await self.start()
         await self._ended.wait()
         await self.stop()
         return self._ending

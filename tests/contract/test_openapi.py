@@ -3,6 +3,8 @@
 Schemathesis makes requests of the description, legal and not, and compares the answers with it.
 """
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ async def execute(script: str) -> str:
 
 def application() -> Any:
     folder = Path(tempfile.mkdtemp(prefix="mwl-openapi-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     site = web(folder, settings=Settings(may_execute_lua=True), execute_lua=execute)
     site.context.modalities.put("known", ["KNOWN", "192.0.2.1", 104])
     return site.app

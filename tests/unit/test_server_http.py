@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mwl.server import Server
 from support.http import HttpClient
 from support.telemetry import captured_log
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NAMED = Named("Host", "Port", "--the-port")
 
 
@@ -146,3 +148,26 @@ async def test_what_is_served_on_demand_is_made_once() -> None:
         assert made == ["started"]
         await on_demand.stop()
         assert made == ["started", "stopped"]
+
+
+async def test_a_signal_while_the_server_starts_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(configuration(tmp_path, http_server_enabled=False))
+    start = server.start
+    handlers: list[object] = []
+
+    async def starting() -> Server:
+        handlers.extend(map(signal.getsignal, SIGNALS))
+        server.end("stop")
+        return await start()
+
+    monkeypatch.setattr(server, "start", starting)
+    try:
+        async with asyncio.timeout(20):
+            assert await server.serve() == "stop"
+    finally:
+        for number in SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+    assert signal.SIG_DFL not in handlers
+    assert len(handlers) == 3

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from mwl.cli.arguments import checked_ae_title, fail
 from mwl.cli.config import report_notes
 from mwl.config import Config, load, of_folder, require_worklist
 from mwl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mwl.server import Ending
 
 HIGHEST_PORT = 65535
 
@@ -80,15 +83,6 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = "text",
 ) -> None:
     """Serve worklist items to modalities over DICOM C-FIND."""
-    # After the arguments are read: the help does not wait for the server.
-    import uvloop  # noqa: PLC0415
-
-    from mwl.server import Server  # noqa: PLC0415
-
-    def serve_once(settings: Config) -> str:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Server(settings).serve())
-
     level: telemetry.Verbosity = "trace" if trace else "verbose" if verbose else "default"
     telemetry.configure(level, log_format, sys.stderr)
     try:
@@ -100,10 +94,20 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             "http_port": None if http_port in {None, HTTP_OFF} else int(http_port),
         }
         overrides = {name: value for name, value in given.items() if value is not None}
-        while serve_once(_settings(folder, config, overrides)) == "reset":
+        while _serve_once(_settings(folder, config, overrides)) == "reset":
             pass
     except ConfigError as error:
         fail(error)
+
+
+def _serve_once(settings: Config) -> "Ending":
+    # After the arguments are read: the help does not wait for the server.
+    import uvloop  # noqa: PLC0415
+
+    from mwl.server import Server  # noqa: PLC0415
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(Server(settings).serve())
 
 
 def _settings(

@@ -133,12 +133,12 @@ class OnDemand:
     async def _start(self) -> Running | None:
         try:
             running = await asyncio.to_thread(self._make)
+            running.start()
         except Exception as error:  # noqa: BLE001 - DICOM goes on without it
             self._failed(error)
             for sock in self._sockets:
                 sock.close()  # nobody is to wait for what does not come
             return None
-        running.start()
         return running
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from mwl.dataset import ENCODINGS, Elements, character_set, decode
 from mwl.dump.orthanc import Form, keys_of, to_orthanc, unknown_names
 from mwl.errors import ConfigError, DatasetError, InputError
+from mwl.find import KEYS_LIMIT
 from mwl.keys import identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer
 from mwl.net.client import Response as DimseResponse
@@ -83,6 +84,22 @@ _MODALITY: Schema = {
             },
         },
     ],
+}
+_CONFIGURATION: Schema = {
+    "type": "object",
+    "description": "A modality with all its members.",
+    "required": ["AET", "AllowEcho", "AllowFindWorklist", "Host", "LocalAet", "Port", "Timeout"],
+    "properties": {
+        "AET": {"type": "string"},
+        "AllowEcho": {"type": "boolean"},
+        "AllowFindWorklist": {"type": "boolean"},
+        "Host": {"type": "string"},
+        "LocalAet": {"type": "string"},
+        "Manufacturer": {"type": "string"},
+        "Port": {"type": "integer"},
+        "Timeout": {"type": "integer"},
+        "UseDicomTls": {"type": "boolean"},
+    },
 }
 _TIMEOUT: Schema = {
     "type": "integer",
@@ -301,6 +318,8 @@ def _identifier(query: dict[str, Any]) -> Elements:
         keys = list(keys_of(query))
     except InputError as error:
         raise ApiError("BadParameterType", str(error)) from error
+    if len(keys) > KEYS_LIMIT:
+        raise ApiError("ParameterOutOfRange", f"more than {KEYS_LIMIT} attributes are asked for")
     try:
         return identifier_of(keys)
     except InputError as error:
@@ -344,7 +363,9 @@ def router(context: Context) -> APIRouter:
                 method="GET",
                 path="/modalities",
                 endpoint=routes.names,
-                answer={"anyOf": [STRINGS, ANY_OBJECT]},
+                answer={
+                    "anyOf": [STRINGS, {"type": "object", "additionalProperties": _CONFIGURATION}]
+                },
             ),
             Route(
                 method="GET",
@@ -358,7 +379,7 @@ def router(context: Context) -> APIRouter:
                 method="GET",
                 path=f"{one}/configuration",
                 endpoint=routes.configuration,
-                answer=ANY_OBJECT,
+                answer=_CONFIGURATION,
                 failures=_UNKNOWN,
             ),
             *_asking(routes, one),

@@ -10,7 +10,16 @@ from fastapi.responses import RedirectResponse
 from mwl import __version__
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
-from mwl.web.routing import ANY_OBJECT, STRINGS, Endpoint, Route, Schema, json_answer, router_of
+from mwl.web.routing import (
+    ANY_OBJECT,
+    STRING,
+    STRINGS,
+    Endpoint,
+    Route,
+    Schema,
+    json_answer,
+    router_of,
+)
 
 API_VERSION = 16
 """Version of Orthanc's REST API that is spoken: that of Orthanc 1.10."""
@@ -56,8 +65,27 @@ _SYSTEM: Schema = {
     "type": "object",
     "required": [
         *("ApiVersion", "DicomAet", "DicomPort", "HttpPort", "IsHttpServerSecure", "Name"),
-        *("PluginsEnabled", "Version"),
+        *("PluginsEnabled", "Product", "Version"),
     ],
+    "properties": {
+        "ApiVersion": {"type": "integer", "description": "That of Orthanc's REST API."},
+        "DicomAet": STRING,
+        "DicomPort": {"type": "integer"},
+        "HttpPort": {"type": "integer"},
+        "IsHttpServerSecure": {
+            "type": "boolean",
+            "description": "False when other machines may ask without a password.",
+        },
+        "Name": STRING,
+        "PluginsEnabled": {"type": "boolean"},
+        "Product": {"const": "mwl"},
+        "Version": {"type": "string", "description": "That of mwl."},
+    },
+}
+_PLUGIN: Schema = {
+    "type": "object",
+    "required": ["Description", "ExtendsOrthancExplorer", "ID", "Version"],
+    "properties": {"Description": STRING, "ID": STRING, "Version": STRING},
 }
 
 
@@ -133,7 +161,7 @@ def router(context: Context) -> APIRouter:
                 method="GET",
                 path="/plugins/{plugin}",
                 endpoint=system.plugin,
-                answer=ANY_OBJECT,
+                answer=_PLUGIN,
                 failures={404: "There is no such plugin"},
             ),
             *(

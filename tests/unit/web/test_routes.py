@@ -78,6 +78,7 @@ async def test_a_modality_over_tls_is_not_asked_without_it(site: Web) -> None:
         ('{"Query":{"PatientName":"\\ud800"}}', "PatientName"),
         ('{"Query":{},"Timeout":-1}', "Timeout"),
         ('{"Query":{},"Timeout":true}', "Timeout"),
+        (json.dumps({"Query": {f"{tag:08X}": "" for tag in range(0x90010, 0x90410)}}), "1000"),
     ],
 )
 async def test_a_query_that_cannot_be_sent_is_the_clients_fault(
