@@ -126,11 +126,12 @@ def test_candidates_are_matched_and_sorted_among_those_of_the_folder(
     assert accessions(ask(tmp_path, hooks, {})) == ["A0", "A1", "A2", "A3", "A4"]
 
 
-def test_candidates_may_be_dicom_files_and_come_from_a_generator(tmp_path: Path) -> None:
-    hooks = """
+@BOTH
+def test_candidates_may_be_dicom_files_and_come_from_a_generator(tmp_path: Path, kind: str) -> None:
+    hooks = f"""
 @hook.candidates
-def ris(query, origin):
-    yield hook.Dataset.of({"AccessionNumber": "A0"}).encode()
+{kind} ris(query, origin):
+    yield hook.Dataset.of({{"AccessionNumber": "A0"}}).encode()
 """
     assert accessions(ask(tmp_path, hooks, {"AccessionNumber": "A0"})) == ["A0"]
 
