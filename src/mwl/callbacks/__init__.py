@@ -258,7 +258,7 @@ class Callbacks:
 def _wait(future: Future[_Result]) -> Waiting[_Result]:
     """Wait for a future; whoever closes the generator gives it up."""
     try:
-        if not future.done():
+        while not future.done():
             yield future
         return future.result()
     finally:
