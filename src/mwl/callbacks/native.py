@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mwl.callbacks.journal import Journal
-from mwl.callbacks.loading import folder_first, run_file
+from mwl.callbacks.loading import let_import_from, run_file
 from mwl.callbacks.runner import Interrupted, Limits, Worker
 from mwl.callbacks.view import Dataset, Event, Origin
 from mwl.dataset import CharacterSet, Elements
@@ -128,7 +128,7 @@ def load(names: Iterable[Path | str]) -> Hooks:
 
 def _marked(name: Path | str) -> Iterator[tuple[str, Hook]]:
     if isinstance(name, Path):
-        folder_first(name)
+        let_import_from(name.parent)
         holder: object = run_file(name, "Hooks")
     else:
         holder = _entry_point(name)
