@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from mwl import telemetry
-from mwl.callbacks import Callbacks, Origin
+from mwl.callbacks import Callbacks, Candidate, Origin
 from mwl.catalog import Catalog
 from mwl.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
 from mwl.errors import DatasetError, RequestRefused, StoreError
@@ -175,16 +175,20 @@ class Worklist:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
             return Outcome(refusal.status, refusal.comment, refusal.offending)
+        return (yield from self._answer(query, request.variant))
+
+    def _answer(self, query: Query, variant: Variant) -> Search:
+        """Answer a compiled query from the catalog; result and answers are kept."""
         result = self.results.kept(query)
         if result is None:
             result = yield from self.results.of(query)
         matches, limit = result.matches, self.rules.limit_answers
-        batches = result.batches.get(request.variant)
+        batches = result.batches.get(variant)
         if batches is not None:
             yield from batches
         else:
             yield from self.results.batches(
-                result, request.variant, limit, partial(_frame, query, request.variant)
+                result, variant, limit, partial(_frame, query, variant)
             )
         is_cut = 0 < limit < len(matches)
         return Outcome(
@@ -250,6 +254,9 @@ class Worklist:
             yield from self.see_every_change()
             identifier = encode(elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
             query = self._query(request, identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+            if callbacks.leave_answers:
+                outcome = yield from self._answer(query, request.variant)
+                return outcome._replace(identifier=elements)
             found = yield from self._found(callbacks, query, elements, origin)
             limit = self.rules.limit_answers or len(found.matches)
             yield from self._answered(callbacks, query, found.matches[:limit], request, origin)
@@ -286,17 +293,18 @@ class Worklist:
             answered = yield from callbacks.answered(query, elements, origin)
             tried = answered.tried
             return _Found(answered.items, len(tried), None, tried, answered.is_incomplete)
-        candidates: Sequence[WorklistItem] = ()
+        candidates: Sequence[Candidate] = ()
         if callbacks.has_candidates:
-            candidates = yield from callbacks.candidates(elements, origin)
+            candidates = yield from callbacks.candidates(query, elements, origin)
         result = self.results.kept(query)
         if result is None:
             result = yield from self.results.of(query)
         matches = result.matches
-        if candidates:
-            matches = sorted([*matches, *filter(query.matches, candidates)], key=_order)
+        if others := [item for item, is_match in candidates if is_match]:
+            matches = sorted([*matches, *others], key=_order)
         exclusion = None if matches else self.results.exclusion(result)
-        return _Found(matches, result.looked_at + len(candidates), exclusion, candidates)
+        looked_at = result.looked_at + len(candidates)
+        return _Found(matches, looked_at, exclusion, [item for item, _ in candidates])
 
     def _answered(
         self,

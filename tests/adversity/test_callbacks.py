@@ -209,6 +209,7 @@ async def test_requests_that_wait_behind_a_callback_are_answered_after_it(tmp_pa
         await peer.say(find_request(1, "WAIT"))
         await site.entered()
         await peer.say(find_request(2, "P1"))
+        assert await found(site.at, "P1") == (1, Status.SUCCESS)
         site.let_go_on()
         responses = [await final(peer), await final(peer)]
         ids = [response.message_id_being_responded_to for response in responses]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mwl.callbacks.http_client import Rest, no_rest
 from mwl.callbacks.journal import Journal
-from mwl.callbacks.native import NativeHooks, Parse, load
+from mwl.callbacks.native import Candidate, NativeHooks, Parse, load
 from mwl.callbacks.python import Answered, Asked, ChangeType, PythonScript
 from mwl.callbacks.runner import Limits
 from mwl.callbacks.view import Dataset, Event, ItemEvent, Origin, QueryEvent
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answered",
     "Callbacks",
+    "Candidate",
     "Dataset",
     "Event",
     "ItemEvent",
@@ -129,6 +130,8 @@ class Callbacks:
         """Whether hooks give items beside those of the folder."""
         self.edits = bool(hooks["answer"])
         """Whether answers may be changed."""
+        self.leave_answers = not (self.answers_alone or self.has_candidates or self.edits)
+        """Whether a query, once rewritten, is answered as ever."""
         self.hears_events = bool(hooks["event"])
         """Whether somebody hears of events."""
 
@@ -182,14 +185,16 @@ class Callbacks:
         identifier = encode_file(elements, EXPLICIT_VR_LITTLE_ENDIAN)
         return (yield from _wait(self._python.find(Asked(query, identifier, origin))))
 
-    def candidates(self, elements: Elements, origin: Origin) -> Waiting[list[WorklistItem]]:
+    def candidates(
+        self, query: Query, elements: Elements, origin: Origin
+    ) -> Waiting[list[Candidate]]:
         """Let the hooks give items for a query, all at once.
 
         Raises:
             RequestRefused: One refused the query, failed, or took too long.
         """
         futures = [
-            self._native.candidates(hook, elements, origin)
+            self._native.candidates(hook, query, elements, origin)
             for hook in self._native.of("candidates")
         ]
         found = yield from _wait_for_all(futures)
@@ -219,8 +224,7 @@ class Callbacks:
         """Tell the event hooks of a file that came, changed or went."""
         sources = [*removed, *added]
         if sources:
-            items = tuple(Dataset(item.elements(), item.character_set) for item in added)
-            self.tell(ItemEvent("put" if added else "removed", sources[-1].source, items))
+            self.tell(ItemEvent("put" if added else "removed", sources[-1].source, tuple(added)))
 
     def execute_lua(self, text: str) -> Future[str]:
         """Run a piece of Lua where the site's scripts are; give what it prints.
@@ -254,7 +258,7 @@ class Callbacks:
 def _wait(future: Future[_Result]) -> Waiting[_Result]:
     """Wait for a future; whoever closes the generator gives it up."""
     try:
-        if not future.done():
+        while not future.done():
             yield future
         return future.result()
     finally:

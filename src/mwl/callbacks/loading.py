@@ -9,11 +9,21 @@ from types import ModuleType
 from mwl.errors import ConfigError
 
 
-def folder_first(path: Path) -> None:
-    """Let a file import the modules beside it, as a program may."""
-    folder = str(path.parent.absolute())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+def let_import_from(folder: Path) -> None:
+    """Let files import the modules in a folder; last, so that none takes the place of Python's."""
+    name = str(folder.absolute())
+    if name not in sys.path:
+        sys.path.append(name)
+
+
+def modules_beside(path: Path) -> set[str]:
+    """Give the names of the modules that lie in the folder of a file, and are no installed ones."""
+    folder = path.parent.absolute()
+    return {
+        name
+        for name, module in list(sys.modules.items())
+        if Path(str(getattr(module, "__file__", None))).parent == folder
+    }
 
 
 def run_file(path: Path, option: str) -> ModuleType:

@@ -322,7 +322,8 @@ class _State:
             ) from None
 
     def _compiled_bytes(self, text: bytes, name: str) -> Any:
-        # As the `lua` command: a first line for the shell is none of Lua's.
+        # As the `lua` command: a mark of UTF-8 and a first line for the shell are none of Lua's.
+        text = text.removeprefix(b"\xef\xbb\xbf")
         if text.startswith(b"#"):
             text = b"--" + text
         return self._lua.execute(_LOAD, text, name)

@@ -5,21 +5,22 @@ server. Others run in a few threads.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import StackSummary
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mwl.callbacks.journal import Journal
-from mwl.callbacks.loading import folder_first, run_file
+from mwl.callbacks.loading import let_import_from, run_file
 from mwl.callbacks.runner import Interrupted, Limits, Worker
 from mwl.callbacks.view import Dataset, Event, Origin
 from mwl.dataset import CharacterSet, Elements
 from mwl.errors import ConfigError
 from mwl.item import WorklistItem
+from mwl.matching import Query
 
 if TYPE_CHECKING:
     from mwl.callbacks.coroutines import LoopWorker
@@ -49,7 +50,9 @@ QueryHook = Callable[[Dataset, Origin], Dataset | Awaitable[Dataset | None] | No
 
 CandidatesHook = Callable[
     [Dataset, Origin],
-    Iterable[Dataset | bytes] | Awaitable[Iterable[Dataset | bytes]],
+    Iterable[Dataset | bytes]
+    | Awaitable[Iterable[Dataset | bytes]]
+    | AsyncIterable[Dataset | bytes],
 ]
 """Gets a query; gives items that may match, as data sets or as DICOM files."""
 
@@ -87,6 +90,18 @@ class Hook:
     script: str
 
 
+class Candidate(NamedTuple):
+    """An item that a hook gave.
+
+    Args:
+        item: The item.
+        matches: Whether it matches the query.
+    """
+
+    item: WorklistItem
+    matches: bool
+
+
 Hooks = dict[str, tuple[Hook, ...]]
 """The hooks of each of `KINDS`, in order."""
 
@@ -113,7 +128,7 @@ def load(names: Iterable[Path | str]) -> Hooks:
 
 def _marked(name: Path | str) -> Iterator[tuple[str, Hook]]:
     if isinstance(name, Path):
-        folder_first(name)
+        let_import_from(name.parent)
         holder: object = run_file(name, "Hooks")
     else:
         holder = _entry_point(name)
@@ -188,17 +203,18 @@ class NativeHooks:
         return self._changed(hook, elements, origin)
 
     def candidates(
-        self, hook: Hook, elements: Elements, origin: Origin
-    ) -> Future[tuple[WorklistItem, ...]]:
-        """Let a hook give items."""
+        self, hook: Hook, query: Query, elements: Elements, origin: Origin
+    ) -> Future[list[Candidate]]:
+        """Let a hook give items, and match them where there is time for it: on its thread."""
 
-        def items(given: Any) -> tuple[WorklistItem, ...]:
-            found: list[WorklistItem] = []
+        def items(given: Any) -> list[Candidate]:
+            found: list[Candidate] = []
             for number, each in enumerate(given, 1):
                 if number > CANDIDATES_LIMIT:
                     raise ValueError(f"more than {CANDIDATES_LIMIT} items")
-                found += self._parse(f"{hook.name} #{number}", _encoded(each))
-            return tuple(found)
+                parsed = self._parse(f"{hook.name} #{number}", _encoded(each))
+                found += [Candidate(item, query.matches(item)) for item in parsed]
+            return found
 
         return self._submit(hook, (Dataset(elements, self._default), origin), items)
 
@@ -244,7 +260,7 @@ class NativeHooks:
         def late(stack: StackSummary) -> None:
             self._journal.late(hook.name, stack, hook.script, self._limits.seconds)
 
-        if inspect.iscoroutinefunction(hook.function):
+        if _is_async(hook.function):
             loop = self._loop(self._event_limits if for_events else self._limits)
             return loop.submit(lambda: self._run_async(hook, arguments, finish), late)
 
@@ -269,14 +285,19 @@ class NativeHooks:
         self, hook: Hook, arguments: tuple[Any, ...], finish: Callable[[Any], Any]
     ) -> Any:
         try:
-            return finish(await _started(hook, arguments))
+            return finish(await _result_of(hook, arguments))
         except Exception as error:  # noqa: BLE001 - the edge: whatever a hook raises
             raise self._journal.failed(hook.name, error, hook.script) from None
 
 
-def _started(hook: Hook, arguments: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
-    started: Coroutine[Any, Any, Any] = hook.function(*arguments)
-    return started
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+async def _result_of(hook: Hook, arguments: tuple[Any, ...]) -> Any:
+    if inspect.isasyncgenfunction(hook.function):
+        return [each async for each in hook.function(*arguments)]
+    return await hook.function(*arguments)
 
 
 def _encoded(given: object) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import Journal
-from mwl.callbacks.loading import folder_first, run_file
+from mwl.callbacks.loading import let_import_from, modules_beside, run_file
 from mwl.callbacks.runner import Interrupted, Late, Limits, Worker
 from mwl.callbacks.view import Origin
 from mwl.dataset import (
@@ -284,14 +284,19 @@ class PythonScript:
         )
 
     def _load_again(self) -> _Registered:
+        # They may have registered something with the module `orthanc` that they were given.
+        for name in self._imported:
+            sys.modules.pop(name, None)
         return cast("_Registered", self._guarded("loading again", self._load))
 
     def _load(self) -> _Registered:
         registered = _Registered()
         # Modules that the script imports may import it too, and some do so only when called.
         sys.modules[MODULE] = _Orthanc(self, self._functions(registered))
-        folder_first(self._path)
+        let_import_from(self._path.parent)
+        before = modules_beside(self._path)
         run_file(self._path, "PythonScript")
+        self._imported = modules_beside(self._path) - before
         return registered
 
     def _functions(self, registered: _Registered) -> dict[str, object]:

@@ -30,6 +30,7 @@ from mwl.dataset import (
     vr_of,
 )
 from mwl.errors import DatasetError, InputError
+from mwl.item import WorklistItem
 from mwl.keys import Path, PathStep, binary, describe_path, parse_path, put
 from mwl.matching.answers import recoded
 from mwl.matching.stored import Level
@@ -259,12 +260,17 @@ class ItemEvent:
     Args:
         kind: "put" or "removed".
         source: Name of the file.
-        items: What it holds now; nothing when it was removed.
+        stored: What it holds now, encoded; nothing when it was removed.
     """
 
     kind: Literal["put", "removed"]
     source: str
-    items: tuple[Dataset, ...]
+    stored: tuple[WorklistItem, ...]
+
+    @property
+    def items(self) -> tuple[Dataset, ...]:
+        """What the file holds now; nothing when it was removed."""
+        return tuple(Dataset(item.elements(), item.character_set) for item in self.stored)
 
 
 @dataclass(frozen=True, slots=True)

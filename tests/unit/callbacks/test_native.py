@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from mwl import hook
-from mwl.callbacks import SWITCH_INTERVAL_S, native
+from mwl.callbacks import SWITCH_INTERVAL_S, native, runner
+from mwl.callbacks.runner import LEFT_BEHIND_LIMIT
 from mwl.errors import ConfigError
 from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of
 from support.items import Values, step
@@ -126,11 +128,12 @@ def test_candidates_are_matched_and_sorted_among_those_of_the_folder(
     assert accessions(ask(tmp_path, hooks, {})) == ["A0", "A1", "A2", "A3", "A4"]
 
 
-def test_candidates_may_be_dicom_files_and_come_from_a_generator(tmp_path: Path) -> None:
-    hooks = """
+@BOTH
+def test_candidates_may_be_dicom_files_and_come_from_a_generator(tmp_path: Path, kind: str) -> None:
+    hooks = f"""
 @hook.candidates
-def ris(query, origin):
-    yield hook.Dataset.of({"AccessionNumber": "A0"}).encode()
+{kind} ris(query, origin):
+    yield hook.Dataset.of({{"AccessionNumber": "A0"}}).encode()
 """
     assert accessions(ask(tmp_path, hooks, {"AccessionNumber": "A0"})) == ["A0"]
 
@@ -291,6 +294,51 @@ async def fail(event):
             fill(site).ask({})
             site.put("new.wl", {"AccessionNumber": "NEW"})
             assert "NEW" in site.accessions({})
+        finally:
+            opened.set()
+
+
+@pytest.mark.parametrize("how", ["", "async "])
+def test_event_hooks_that_hang_for_ever_end_no_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(runner, "GRACE_S", 0.05)
+    monkeypatch.setattr("mwl.callbacks.coroutines.GRACE_S", 0.05)
+    hooks = f"""
+import threading
+opened = threading.Event()
+
+@hook.event
+{how}def hang(event):
+    opened.wait()
+
+@hook.query
+{how}def leave(query, origin):
+    return query
+"""
+    event = hook.ItemEvent("removed", "a.wl", ())
+    with captured_log() as log, site_of(tmp_path, hooks=HEAD + hooks, timeout_s=0.2) as site:
+        opened = vars(sys.modules["mwl_hooks_site_hooks"])["opened"]
+        callbacks = site.worklist.callbacks
+        assert callbacks is not None
+        written = threading.Condition()
+
+        def write(line: Callable[[], None]) -> None:
+            with written:
+                line()
+                written.notify_all()
+
+        callbacks.started(write)
+        try:
+            for _ in range(8):
+                callbacks.tell(event)
+            with written:
+                assert written.wait_for(
+                    lambda: len(log.events("callback_event_lost")) == 8, TIMEOUT_S
+                )
+            behind = len(log.events("callback_left_behind"))
+            assert behind == (1 if how else LEFT_BEHIND_LIMIT)
+            assert accessions(fill(site).ask({"AccessionNumber": ""})) == ["A1", "A2", "A3"]
         finally:
             opened.set()
 

@@ -12,7 +12,7 @@ import pytest
 from mwl.callbacks import runner
 from mwl.dataset import read_file
 from mwl.errors import ConfigError
-from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of
+from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of, written
 from support.datasets import data_set, file_of
 from support.items import Values, step
 from support.telemetry import captured_log
@@ -226,11 +226,12 @@ def pipe(tmp_path: Path) -> Iterator[Path]:
     os.close(writer)
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["itself", "in a module beside it"])
 def test_a_script_that_waits_is_left_behind_and_loaded_anew(
-    tmp_path: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch, *, beside: bool
 ) -> None:
     monkeypatch.setattr(runner, "GRACE_S", 0.05)
-    script = f"""
+    text = f"""
     import json
     import orthanc
 
@@ -242,10 +243,13 @@ def test_a_script_that_waits_is_left_behind_and_loaded_anew(
 
     orthanc.RegisterWorklistCallback(on_worklist)
     """
+    if beside:
+        written(tmp_path, "beside_that_registers.py", text)
+    script = "import beside_that_registers" if beside else text
     with captured_log() as log, site_of(tmp_path, python=script, timeout_s=TIME_LIMIT_S) as site:
         assert site.ask({"PatientID": "HANG"}).outcome.status == 0xC002
         assert patient_ids(site.ask({"PatientID": ""})) == [b"P1"]
-    assert [event["line"] for event in log.events("callback_failed")] == [8]
+    assert [event.get("line") for event in log.events("callback_failed")] == [None if beside else 8]
     assert [event["left_behind"] for event in log.events("callback_left_behind")] == [1]
 
 
