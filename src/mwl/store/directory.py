@@ -154,7 +154,7 @@ class DirectoryStore:
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
         self._kinds: dict[int, str] = {}
-        self._writer = FolderWriter(folder, self._is_trusted)
+        self._writer = FolderWriter(folder, self._is_trusted, now_ns)
         self._faults: dict[str, str] = {}
         self._snapshot = snapshot
         self._second_reader = second_reader

@@ -15,6 +15,7 @@ import fcntl
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,13 @@ MOST_OPEN = 64
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 """Separators of paths, control characters, and what is no text."""
+
+LEFTOVER_AGE_NS = 3_600_000_000_000
+"""Age from which a file that was never given its name is one of a writer that was killed, and time
+between two looks for such files, in nanoseconds. They are hidden and never served, and hold a
+patient's data."""
+
+_LEFTOVER = re.compile(r"\..+\.wl\.[a-z0-9_]{8}\.part", re.IGNORECASE)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -68,13 +76,18 @@ class FolderWriter:
     Args:
         folder: The folder.
         is_trusted: As for `mwl.store.filesystem.read_whole`.
+        now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
     """
 
-    def __init__(self, folder: Path, is_trusted: IsTrusted) -> None:
+    def __init__(
+        self, folder: Path, is_trusted: IsTrusted, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._now_ns = now_ns
         self._folder = folder
         self._is_trusted = is_trusted
         self._turn = threading.Lock()
         self._names = _SharedSync(folder)
+        self._next_cleaning_ns = 0
 
     def content(self, source: str) -> bytes | None:
         """Give what a file holds now, None when there is none; see `mwl.store.Store`."""
@@ -104,6 +117,9 @@ class FolderWriter:
                     staged[number] = self._stage(write, write.data, len(writes))
         is_changed = False
         with self._turns():
+            if (now_ns := self._now_ns()) >= self._next_cleaning_ns:
+                self._next_cleaning_ns = now_ns + LEFTOVER_AGE_NS
+                _remove_leftovers(self._folder, now_ns)
             for number, write in enumerate(writes):
                 if results[number] is None:
                     with _failing(results, number):
@@ -222,6 +238,16 @@ def _failing(results: list[WriteError | None], number: int) -> Iterator[None]:
         results[number] = _failure(error)
     except StoreError as error:
         results[number] = WriteError(str(error))
+
+
+def _remove_leftovers(folder: Path, now_ns: int) -> None:
+    """Remove what writers left that were killed between writing a file and giving it its name."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _LEFTOVER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    if now_ns - entry.stat().st_mtime_ns > LEFTOVER_AGE_NS:
+                        Path(entry).unlink()
 
 
 def _failure(error: OSError) -> WriteError:

@@ -207,7 +207,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter], *, described: bool) -> N
 
     async def handle(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
-        if failure.http_status == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        if failure.http_status == http.HTTPStatus.METHOD_NOT_ALLOWED and failure is not error:
             # The framework names the methods of the first route with this path alone.
             failure.headers["Allow"] = _allowed_methods(routers, request)
         return error_response(failure, request.method, request.url.path, described=described)

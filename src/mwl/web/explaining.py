@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -21,6 +24,9 @@ MISSES = 5
 
 MISSES_LIMIT = 1000
 """Most items that do not match that are shown, in items."""
+
+SWITCH_S = 0.0005
+"""Longest time, in seconds, that the explaining thread keeps the interpreter while others wait."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -52,7 +58,8 @@ class _Explaining:
             return json.dumps(document(report, misses))
 
         async with self._turn:  # each takes memory for a second index of all items
-            text = await asyncio.to_thread(explained)
+            with _switching_often():
+                text = await asyncio.to_thread(explained)
         return Response(text, media_type=f"{JSON}; charset=utf-8")
 
     def _caller(self, body: dict[str, Any]) -> Caller:
@@ -67,6 +74,17 @@ class _Explaining:
             entries = self._context.access().entries(calling)
             host = entries[0].host if entries else LOOPBACK
         return Caller(calling.strip(), called.strip(), host)
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let the event loop wait less for a thread that computes: it has the interpreter in turns."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _text(body: dict[str, Any], name: str, default: str) -> str:

@@ -100,7 +100,11 @@ class Metrics(Collector):
         )
         for name, event, help_text in (
             ("mwl_associations", "association", "Associations that ended."),
-            ("mwl_refusals", "association_refused", "Associations and operations refused."),
+            (
+                "mwl_associations_refused",
+                "association_refused",
+                "Associations and operations refused.",
+            ),
             ("mwl_peer_errors", "peer_error", "Breaches of the protocol by peers."),
             ("mwl_internal_errors", "internal_error", "Faults of this program."),
         ):

@@ -269,4 +269,4 @@ class TestMetrics:
         before = telemetry.COUNTS["association_refused"]
         found = await self.metrics(api)
         assert found["mwl_associations_open",] == 3
-        assert found["mwl_refusals_total",] == before
+        assert found["mwl_associations_refused_total",] == before
