@@ -499,8 +499,8 @@ OPTIONS: tuple[Option, ...] = (
         minimum=0,
         maximum=100_000,
         from_orthanc=False,
-        help="How many of the last queries `GET /queries` shows, about a kilobyte each. What they "
-        "asked for is shown as in the log, see `DeidentifyLogs`.",
+        help="How many of the last queries are kept for GET /queries, about a kilobyte each. What "
+        "they asked for is shown as in the log, see `DeidentifyLogs`.",
     ),
     Option(
         name="Dictionary",

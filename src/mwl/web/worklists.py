@@ -115,6 +115,12 @@ WRITING_FAILS: Mapping[int, str] = MappingProxyType(
     }
 )
 
+_READING_FAILS = {
+    400: "A parameter, a condition or the name cannot be used",
+    404: "There is no such item, or no folder for the called AE title",
+    503: "The folder cannot be read",
+}
+
 Called = Annotated[
     str | None,
     Query(description="Called AE title whose folder is meant (`FolderPerCalledAet`)."),
@@ -471,69 +477,64 @@ def _moment(ns: int) -> dt.datetime:
 def router(context: Context) -> APIRouter:
     """Give the routes of this module."""
     routes = _Worklists(context, Desk(context))
+    return router_of("Worklists", [*_of_all(routes), *_of_one(routes)])
+
+
+def _of_all(routes: _Worklists) -> list[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/worklists/create",
+            endpoint=routes.create,
+            body=BODY,
+            example=dict(EXAMPLE),
+            answer=PLACED,
+            failures={status: when for status, when in WRITING_FAILS.items() if status != 412},
+        ),
+        Route(
+            method="GET",
+            path="/worklists",
+            endpoint=routes.list_all,
+            answer={"type": "array", "items": ITEM},
+            failures={status: _READING_FAILS[status] for status in (400, 503)}
+            | {404: WRITING_FAILS[404]},
+        ),
+        Route(
+            method="PUT",
+            path="/worklists",
+            endpoint=routes.upsert,
+            body=BODY,
+            example=dict(EXAMPLE),
+            answer=PLACED,
+            failures={**WRITING_FAILS, 409: "Several items have this accession number"},
+        ),
+    ]
+
+
+def _of_one(routes: _Worklists) -> list[Route]:
     one = "/worklists/{worklist}"
-    missing = {404: "There is no such item, or no folder for the called AE title"}
-    unreadable = {503: "The folder cannot be read"}
-    return router_of(
-        "Worklists",
-        [
-            Route(
-                method="POST",
-                path="/worklists/create",
-                endpoint=routes.create,
-                body=BODY,
-                example=dict(EXAMPLE),
-                answer=PLACED,
-                failures={status: when for status, when in WRITING_FAILS.items() if status != 412},
-            ),
-            Route(
-                method="GET",
-                path="/worklists",
-                endpoint=routes.list_all,
-                answer={"type": "array", "items": ITEM},
-                failures={
-                    400: "A parameter cannot be used",
-                    404: "There is no folder for the called AE title",
-                    **unreadable,
-                },
-            ),
-            Route(
-                method="PUT",
-                path="/worklists",
-                endpoint=routes.upsert,
-                body=BODY,
-                example=dict(EXAMPLE),
-                answer=PLACED,
-                failures={**WRITING_FAILS, 409: "Several items have this accession number"},
-            ),
-            Route(
-                method="GET",
-                path=one,
-                endpoint=routes.get,
-                answer=ITEM,
-                failures={400: "A parameter cannot be used", **missing, **unreadable},
-            ),
-            Route(
-                method="PUT",
-                path=one,
-                endpoint=routes.put,
-                body=BODY,
-                example=dict(EXAMPLE),
-                answer=PLACED,
-                failures=WRITING_FAILS,
-            ),
-            Route(
-                method="DELETE",
-                path=one,
-                endpoint=routes.delete,
-                answer=EMPTY_OBJECT,
-                failures={
-                    **missing,
-                    400: "A condition or the name cannot be used",
-                    412: WRITING_FAILS[412],
-                    500: WRITING_FAILS[500],
-                    **unreadable,
-                },
-            ),
-        ],
-    )
+    return [
+        Route(
+            method="GET",
+            path=one,
+            endpoint=routes.get,
+            answer=ITEM,
+            failures=_READING_FAILS,
+        ),
+        Route(
+            method="PUT",
+            path=one,
+            endpoint=routes.put,
+            body=BODY,
+            example=dict(EXAMPLE),
+            answer=PLACED,
+            failures=WRITING_FAILS,
+        ),
+        Route(
+            method="DELETE",
+            path=one,
+            endpoint=routes.delete,
+            answer=EMPTY_OBJECT,
+            failures=_READING_FAILS | {status: WRITING_FAILS[status] for status in (412, 500)},
+        ),
+    ]
