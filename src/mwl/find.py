@@ -187,9 +187,7 @@ class Worklist:
         if batches is not None:
             yield from batches
         else:
-            yield from self.results.batches(
-                result, variant, limit, partial(_frame, query, variant)
-            )
+            yield from self.results.batches(result, variant, limit, partial(_frame, query, variant))
         is_cut = 0 < limit < len(matches)
         return Outcome(
             Status.CANCEL if is_cut else Status.SUCCESS,
