@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from mwl.attributes import PATIENT_ID
 from mwl.config import of_folder
-from mwl.dataset import ENCODINGS, character_set, read_file
-from mwl.dump.orthanc import Form, to_orthanc
+from mwl.dataset import (
+    ENCODINGS,
+    EVERYTHING,
+    Format,
+    character_set,
+    read_file,
+    to_orthanc_json,
+)
 from mwl.errors import InputError
 from mwl.find import Worklist
 from mwl.intake import Draft, Force, Intake
@@ -22,7 +28,7 @@ from mwl.matching.stored import indexed_values
 from mwl.site import Worklists
 from support.api import STEP, tags
 
-FORMS: tuple[Form, ...] = ("Simplify", "Short")
+FORMS = (Format.HUMAN, Format.SHORT)
 SAMPLES = sorted((Path(__file__).parents[2] / "samples" / "worklists").glob("*.wl"))
 
 texts = st.text(max_size=20)
@@ -122,10 +128,12 @@ def test_an_identifier_that_was_forced_is_not_kept(draft: Drafting) -> None:
     assert not draft(tags(), "no", wrong).is_refused
 
 
-def _shown(data: bytes, form: Form = "Simplify") -> dict[str, Any]:
+def _shown(data: bytes, form: Format = Format.HUMAN) -> dict[str, Any]:
     """Give what can be said of an item: not what a site's dictionary alone could have the VR of."""
     elements = {tag: one for tag, one in read_file(data).items() if not tag >> 16 & 1}
-    shown = to_orthanc(elements, character_set(elements, ENCODINGS["Latin1"]), form)
-    if form == "Simplify":
+    shown = to_orthanc_json(
+        elements, character_set(elements, ENCODINGS["Latin1"]), form, EVERYTHING
+    )
+    if form is Format.HUMAN:
         shown.setdefault("SpecificCharacterSet", "ISO_IR 192")  # that of JSON is added
     return shown

@@ -53,7 +53,14 @@ from mwl.dataset.files import (
     read_file,
 )
 from mwl.dataset.json_model import from_json, to_json
-from mwl.dataset.orthanc_json import Flags, Format, from_orthanc_json, to_orthanc_json
+from mwl.dataset.orthanc_json import (
+    EVERYTHING,
+    FORMS,
+    Flags,
+    Format,
+    from_orthanc_json,
+    to_orthanc_json,
+)
 from mwl.dataset.selection import Selection, read_selected, select
 from mwl.dataset.values import is_empty, values
 
@@ -63,8 +70,10 @@ __all__ = [
     "DEFAULT_REPERTOIRE_VRS",
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
     "ENCODINGS",
+    "EVERYTHING",
     "EXPLICIT_VR_BIG_ENDIAN",
     "EXPLICIT_VR_LITTLE_ENDIAN",
+    "FORMS",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INFLATED_LIMIT_BYTES",
     "LONG_LENGTH_VRS",

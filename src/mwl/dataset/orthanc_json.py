@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, IntFlag
+from types import MappingProxyType
 from typing import Any
 
 from mwl.dataset.charset import ENCODINGS, CharacterSet, character_set
@@ -20,6 +21,7 @@ from mwl.dataset.dictionary import (
     BYTE_VRS,
     CHARACTER_SET_VRS,
     NUMBER_FORMATS,
+    SINGLE_VALUE_TEXT_VRS,
     keyword_of,
     tag_of,
     vr_of,
@@ -31,6 +33,8 @@ from mwl.errors import DatasetError, InputError
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _PIXEL_DATA = 0x7FE00010
+_FIRST_OF_DATA_SET = 0x00080000
+"""Elements below are of the command and of the file, not of the data set."""
 _UTF_8 = ENCODINGS["Utf8"]
 _UTF_8_DECLARED = Element(_SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192")
 _TAG = re.compile(r"([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{4})")
@@ -60,6 +64,20 @@ class Flags(IntFlag):
     SKIP_GROUP_LENGTHS = 128
 
 
+FORMS: Mapping[str, Format] = MappingProxyType(
+    {"Simplify": Format.HUMAN, "Short": Format.SHORT, "Full": Format.FULL}
+)
+"""The forms, by their names in requests over HTTP."""
+
+EVERYTHING = (
+    Flags.INCLUDE_PRIVATE_TAGS
+    | Flags.INCLUDE_UNKNOWN_TAGS
+    | Flags.INCLUDE_PIXEL_DATA
+    | Flags.CONVERT_BINARY_TO_NULL
+)
+"""Every attribute, with null for bytes: what Orthanc gives over HTTP."""
+
+
 def to_orthanc_json(
     elements: Elements,
     character_set: CharacterSet,
@@ -71,13 +89,16 @@ def to_orthanc_json(
 
     Args:
         elements: The data set.
-        character_set: Set of its text. Text that is not in it is given without what cannot be read.
+        character_set: Set of its text. Text that is not in it is read as Latin 1: shown, if
+            wrongly.
         form: Which form.
         flags: Which attributes beside those of text and numbers that the dictionary has.
         longest: Characters of a value, above which null stands for it; 0 for no limit.
     """
     found: dict[str, Any] = {}
     for tag, element in elements.items():
+        if tag < _FIRST_OF_DATA_SET or not tag & 0xFFFF:
+            continue
         if tag == _PIXEL_DATA and not flags & Flags.INCLUDE_PIXEL_DATA:
             continue
         if tag & _ODD_GROUP and not flags & Flags.INCLUDE_PRIVATE_TAGS:
@@ -110,7 +131,7 @@ def _value(
         return "Sequence", items
     if vr in BYTE_VRS:
         return _binary(value, flags)
-    found = "\\".join(_texts(element, text)).strip(" \0")
+    found = _text(element, text)
     if 0 < longest < len(found):
         return "TooLong", None
     return "String", found
@@ -133,12 +154,15 @@ def _characters(item: Elements, outer: CharacterSet) -> CharacterSet:
         return outer
 
 
-def _texts(element: Element, text: CharacterSet) -> list[str]:
+def _text(element: Element, text: CharacterSet) -> str:
     try:
-        return values(element, text)
+        found = values(element, text)
     except DatasetError:
         value = element.value if isinstance(element.value, bytes) else b""
-        return [value.decode("ascii", "ignore")]
+        found = [value.decode("latin-1")]
+    if element.vr in SINGLE_VALUE_TEXT_VRS:
+        return "".join(found).rstrip(" \0")
+    return "\\".join(one.strip(" \0") for one in found)
 
 
 def from_orthanc_json(tags: object, *, decode_data_uri: bool = False) -> Elements:

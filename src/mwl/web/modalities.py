@@ -9,14 +9,22 @@ from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
-from mwl.dataset import ENCODINGS, Elements, character_set, decode
-from mwl.dump.orthanc import Form, keys_of, to_orthanc, unknown_names
+from mwl.dataset import (
+    ENCODINGS,
+    EVERYTHING,
+    Elements,
+    Format,
+    character_set,
+    decode,
+    to_orthanc_json,
+)
 from mwl.errors import ConfigError, DatasetError, InputError
 from mwl.find import KEYS_LIMIT
 from mwl.keys import identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer
 from mwl.net.client import Response as DimseResponse
 from mwl.site import KnownModality
+from mwl.web.asked import keys_of, unknown_names
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
 from mwl.web.routing import (
@@ -135,7 +143,7 @@ class _Find(NamedTuple):
     """What a body asks for."""
 
     query: dict[str, Any]
-    form: Form
+    form: Format
     timeout_s: int | None
 
 
@@ -303,11 +311,11 @@ def _timeout(body: dict[str, Any]) -> int | None:
 
 def _read_find(body: dict[str, Any]) -> _Find:
     if "Query" not in body:
-        return _Find(body, "Simplify", None)
+        return _Find(body, Format.HUMAN, None)
     if not isinstance(body["Query"], dict):
         raise ApiError("BadParameterType", "Query: allowed is an object")
     short, full = _boolean(body, "Short"), _boolean(body, "Full")
-    form: Form = "Short" if short else "Full" if full else "Simplify"
+    form = Format.SHORT if short else Format.FULL if full else Format.HUMAN
     return _Find(body["Query"], form, _timeout(body))
 
 
@@ -339,14 +347,14 @@ def _check_status(service: str, modality: KnownModality, response: DimseResponse
     )
 
 
-def _answers(responses: list[DimseResponse], form: Form, default_encoding: str) -> str:
+def _answers(responses: list[DimseResponse], form: Format, default_encoding: str) -> str:
     """Give the answers as JSON. Cost: about 0.1 ms each, so not for the event loop."""
     answers = []
     for response in responses:
         try:
             elements = decode(response.identifier or b"", response.transfer_syntax)
             text = character_set(elements, ENCODINGS[default_encoding])
-            answers.append(json.dumps(to_orthanc(elements, text, form)))
+            answers.append(json.dumps(to_orthanc_json(elements, text, form, EVERYTHING)))
         except DatasetError as error:
             raise ApiError("NetworkProtocol", f"an answer cannot be read: {error}") from error
     return f"[{', '.join(answers)}]"

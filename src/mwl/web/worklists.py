@@ -11,14 +11,23 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from email.utils import format_datetime
 from time import perf_counter
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, cast, get_args
+from typing import Annotated, Any, NamedTuple, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from mwl.attributes import ACCESSION_NUMBER, SCHEDULED_PROCEDURE_STEP_SEQUENCE
-from mwl.dataset import Element, Elements, character_set, read_file, values
-from mwl.dump.orthanc import Form, to_orthanc
+from mwl.dataset import (
+    EVERYTHING,
+    FORMS,
+    Element,
+    Elements,
+    Format,
+    character_set,
+    read_file,
+    to_orthanc_json,
+    values,
+)
 from mwl.errors import DatasetError, InputError, RequestRefused
 from mwl.find import Worklist
 from mwl.intake import Force, having
@@ -55,8 +64,6 @@ RESERVED = frozenset({"batch", "create", "explain"})
 
 _ORDERS = uuid.UUID("6d1d2c0e-3b0a-5c3e-9d3f-2f6f0d8f6a11")
 """Name space of the identifiers that are made of accession numbers."""
-
-_FORMS: Mapping[str, Form] = MappingProxyType({form: form for form in get_args(Form)})
 
 _DATE = "%Y%m%dT%H%M%S"
 
@@ -125,7 +132,7 @@ Called = Annotated[
     str | None,
     Query(description="Called AE title whose folder is meant (`FolderPerCalledAet`)."),
 ]
-Format = Annotated[str, Query(description="How tags are written: Simplify, Short or Full.")]
+FormatName = Annotated[str, Query(description="How tags are written: Simplify, Short or Full.")]
 
 
 class _Page(NamedTuple):
@@ -157,7 +164,7 @@ class _Worklists:
 
     async def list_all(
         self,
-        form: Annotated[Format, Query(alias="format")] = "Simplify",
+        form: Annotated[FormatName, Query(alias="format")] = "Simplify",
         match: Annotated[
             list[str] | None,
             Query(description="Key and value as for `mwl find -k`, such as PatientName=DOE*."),
@@ -199,7 +206,7 @@ class _Worklists:
             raise ApiError("ParameterOutOfRange", f"match: {refused.comment}") from refused
 
     async def _listed(
-        self, worklist: Worklist, page: Iterable[tuple[WorklistItem, ...]], form: Form
+        self, worklist: Worklist, page: Iterable[tuple[WorklistItem, ...]], form: Format
     ) -> AsyncIterator[str]:
         """Give the list as JSON, a slice at a time."""
         yield "["
@@ -222,10 +229,11 @@ class _Worklists:
         pieces.append("]")
         yield "".join(pieces)
 
-    def _tags(self, elements: Elements, form: Form) -> dict[str, Any]:
+    def _tags(self, elements: Elements, form: Format) -> dict[str, Any]:
         default = self._context.worklists.default_character_set
         try:
-            return {"Tags": to_orthanc(elements, character_set(elements, default), form)}
+            text = character_set(elements, default)
+            return {"Tags": to_orthanc_json(elements, text, form, EVERYTHING)}
         except DatasetError as error:
             return {"Tags": {}, "Error": str(error)}
 
@@ -233,7 +241,7 @@ class _Worklists:
         self,
         worklist: str,
         request: Request,
-        form: Annotated[Format, Query(alias="format")] = "Simplify",
+        form: Annotated[FormatName, Query(alias="format")] = "Simplify",
         called: Called = None,
     ) -> Response:
         """Give an item.
@@ -372,10 +380,10 @@ def _require_free(name: str) -> None:
         raise ApiError("BadRequest", http_status=405, headers={"Allow": "POST"})
 
 
-def _form(name: str) -> Form:
-    if name not in _FORMS:
-        raise ApiError("ParameterOutOfRange", f"format: allowed are {', '.join(_FORMS)}")
-    return _FORMS[name]
+def _form(name: str) -> Format:
+    if name not in FORMS:
+        raise ApiError("ParameterOutOfRange", f"format: allowed are {', '.join(FORMS)}")
+    return FORMS[name]
 
 
 def _identifier(keys: list[str]) -> Elements:

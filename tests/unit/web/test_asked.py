@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwl.dataset import ENCODINGS, Element, Elements, character_set
-from mwl.dump.orthanc import Form, keys_of, to_orthanc, unknown_names
+from mwl.dataset import (
+    ENCODINGS,
+    EVERYTHING,
+    FORMS,
+    CharacterSet,
+    Element,
+    Elements,
+    character_set,
+    to_orthanc_json,
+)
 from mwl.errors import InputError
 from mwl.keys import identifier_of
+from mwl.web.asked import keys_of, unknown_names
 
 UTF_8 = ENCODINGS["Utf8"]
 STEP = {
@@ -32,6 +41,10 @@ ELEMENTS: Elements = {
         Element(0x00400100, "SQ", (STEP, {})),
     )
 }
+
+
+def to_orthanc(elements: Elements, text: CharacterSet, form: str) -> dict[str, Any]:
+    return to_orthanc_json(elements, text, FORMS[form], EVERYTHING)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,7 @@ ELEMENTS: Elements = {
         ),
     ],
 )
-def test_each_form_names_and_writes_attributes_as_orthanc(form: Form, expected: Any) -> None:
+def test_each_form_names_and_writes_attributes_as_orthanc(form: str, expected: Any) -> None:
     assert to_orthanc(ELEMENTS, UTF_8, form) == expected
 
 
@@ -81,7 +94,7 @@ def test_the_full_form_has_name_type_and_value() -> None:
         "Type": "String",
         "Value": "Beispiel^Jürgen",
     }
-    assert full["0009,1001"] == {"Name": "0009,1001", "Type": "Null", "Value": None}
+    assert full["0009,1001"] == {"Name": "Unknown Tag & Data", "Type": "Null", "Value": None}
     step = full["0040,0100"]
     assert (step["Type"], step["Name"]) == ("Sequence", "ScheduledProcedureStepSequence")
     assert step["Value"][0]["0008,0060"]["Value"] == "CT"
