@@ -2,6 +2,7 @@
 
 import re
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mwl.web.errors import as_api_error, error_response
@@ -36,6 +37,8 @@ class Entrance:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            return None  # it went away in the middle of its request: nobody is there to answer
         except Exception as error:
             failure = as_api_error(error)
             if has_begun:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mwl.web import serving
+from mwl.web.entrance import Entrance
 from mwl.web.serving import HttpServer
 from support.telemetry import captured_log
 
@@ -146,3 +148,23 @@ async def test_what_is_no_http_is_told_so_and_logged() -> None:
             assert (await heard(reader)).startswith(b"HTTP/1.1 400 ")
             writer.close()
     assert log.events("http_trouble")
+
+
+async def test_a_client_that_goes_away_in_its_request_is_no_fault_of_ours() -> None:
+    async def reads_the_body(_: Scope, receive: Receive, __: Send) -> None:
+        if (await receive())["type"] == "http.disconnect":
+            raise ClientDisconnect
+
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    answered: list[Message] = []
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/worklists/create"}
+    with captured_log() as log:
+        await Entrance(reads_the_body, described=True)(scope, gone, send)
+    assert not answered
+    assert not log.events("internal_error")
