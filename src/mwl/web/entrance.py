@@ -38,7 +38,7 @@ class Entrance:
         try:
             await self._app(scope, receive, noting)
         except ClientDisconnect:
-            return None  # it went away in the middle of its request: nobody is there to answer
+            return  # it went away in the middle of its request: nobody is there to answer
         except Exception as error:
             failure = as_api_error(error)
             if has_begun:
