@@ -20,6 +20,18 @@ apt_install() {
     fail "apt-get could not install $1; what it said is above"
 }
 
+# install_orthanc REASON: without its service. Debian starts a service when it installs one;
+# policy-rc.d asks it not to, for this installation.
+install_orthanc() (
+  policy=/usr/sbin/policy-rc.d
+  if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+  fi
+  apt_install orthanc "$1"
+)
+
 is_new_enough() {
   "$1" -c "import sys; sys.exit(sys.version_info < (${MINIMUM_PYTHON/./, }))" 2>/dev/null
 }

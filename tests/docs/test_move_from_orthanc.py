@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mwl.config import OPTIONS, check
+from support.dcmtk import missing
 from support.http import HttpClient
 from support.orthanc_http import DEFAULTS, SAMPLES
 from support.server import run_mwl, running_server
@@ -26,7 +27,7 @@ def configuration(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         file.write_text(json.dumps({**content, "Worklists": WORKLISTS}), encoding="utf-8")
         return file
     if not (INSTALLED / "orthanc.json").exists():
-        pytest.skip("Orthanc is not installed (Debian package orthanc)")
+        missing("Orthanc is not installed (Debian package orthanc)")
     folder = tmp_path / "orthanc"
     shutil.copytree(INSTALLED, folder)
     (folder / "worklists.json").write_text(json.dumps({"Worklists": WORKLISTS}), encoding="utf-8")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -31,11 +32,15 @@ def require(program: str) -> str:
     """Give the path of a program, or end the test as the environment demands."""
     path = shutil.which(program)
     if path is None:
-        reason = f"{program} is not installed (Debian package dcmtk)"
-        if os.environ.get("MWL_REQUIRE_PEERS"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{program} is not installed (Debian package dcmtk)")
     return path
+
+
+def missing(reason: str) -> NoReturn:
+    """End a test whose peer is not there, as the environment demands."""
+    if os.environ.get("MWL_REQUIRE_PEERS"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
