@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from mwl import telemetry
 from mwl.access import AccessPolicy
-from mwl.callbacks import Callbacks
+from mwl.callbacks import Callbacks, HttpRequest
 from mwl.config import Config
 from mwl.dataset import (
     TRANSFER_SYNTAXES,
@@ -291,7 +291,15 @@ class Server:
             users=config.registered_users,
             hosts=frozenset(host.lower() for host in config.http_hosts),
             describe_errors=config.http_describe_errors,
+            admit=None if self._scripts() is None else self._admit,
         )
+
+    async def _admit(self, request: HttpRequest) -> bool:
+        """Let a script decide who may use HTTP, where one wants to."""
+        callbacks = self._scripts()
+        if callbacks is None or not callbacks.filters_http:
+            return True
+        return await asyncio.wrap_future(callbacks.admit(request))
 
     def _service(self) -> Service:
         config = self._config
