@@ -102,7 +102,7 @@ class Server:
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
-        tls = _tls(config)
+        tls = tls_context(config)
         listening, http_sockets = _listen(config)
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -359,8 +359,12 @@ def _listen_http(config: Config) -> list[socket.socket]:
         return []
 
 
-def _tls(config: Config) -> ssl.SSLContext | None:
-    """Give what HTTPS is encrypted with; None without."""
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """Give what HTTPS is encrypted with; None without.
+
+    Raises:
+        ConfigError: A file with certificates cannot be used.
+    """
     if not config.http_server_enabled or not config.ssl_enabled:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

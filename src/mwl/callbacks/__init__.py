@@ -164,10 +164,11 @@ class Callbacks:
     def close(self) -> None:
         """End the threads, as far as they end."""
         self._journal.through = Journal().through
+        has_started = self._switch_interval_s is not None
         if self._switch_interval_s is not None:
             sys.setswitchinterval(self._switch_interval_s)
         if self._python is not None:
-            if self._python.hears_changes:
+            if has_started and self._python.hears_changes:
                 self._python.tell(ChangeType.ORTHANC_STOPPED)
             self._python.close()
         if self._lua is not None:

@@ -1,8 +1,11 @@
 """`mwl config`: write, check and show configuration files."""
 
+import dataclasses
 import json
 import os
+import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +14,7 @@ import typer
 from mwl import telemetry
 from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.config import (
+    Config,
     Note,
     check,
     default_file,
@@ -88,13 +92,15 @@ def check_files(
 ) -> None:
     """Report what `mwl serve` would refuse and what is probably a mistake.
 
-    The exit status is 2 when `mwl serve` would refuse it on every machine. A folder or a host that
-    is missing on this one is a warning.
+    Scripts and hooks are loaded as `mwl serve` loads them, and not called.
+
+    The exit status is 2 when `mwl serve` would refuse it. A folder, a file or a host that is
+    missing on this machine is a warning.
     """
     checked = check(files, os.environ)
     errors, notes = checked.errors, checked.notes
     if checked.loaded is not None:
-        errors = refusals(checked.loaded)
+        errors = [*refusals(checked.loaded), *_refusals_of_files(checked.loaded.config)]
         notes = [*notes, *missing_here(checked.loaded)]
     for error in errors:
         typer.echo(f"error: {escape(str(error))}")
@@ -106,6 +112,36 @@ def check_files(
     warnings = sum(note.kind == "warning" for note in notes)
     ignored = len(notes) - warnings
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
+
+
+def _refusals_of_files(config: Config) -> list[ConfigError]:
+    """Give what keeps `mwl serve` from using files that are there, and packages that are not."""
+    # After the arguments are read: the help does not wait for the server.
+    from mwl.server import tls_context  # noqa: PLC0415
+    from mwl.site import Worklists  # noqa: PLC0415
+
+    without = dataclasses.replace(config, lua_scripts=(), python_script=None, hooks=())
+    files = [config.python_script] if config.python_script is not None else []
+    errors = []
+    for option, paths in (
+        ("lua_scripts", config.lua_scripts),
+        ("python_script", files),
+        ("hooks", [hook for hook in config.hooks if isinstance(hook, Path)]),
+    ):
+        if not all(path.is_file() for path in paths):
+            continue  # a warning says so
+        only = dataclasses.replace(without, **{option: getattr(config, option)})
+        try:
+            with redirect_stdout(sys.stderr):  # what they print is no finding
+                Worklists(only).close()
+        except ConfigError as error:
+            errors.append(error)
+    try:
+        if config.ssl_certificate.is_file():
+            tls_context(config)
+    except ConfigError as error:
+        errors.append(error)
+    return errors
 
 
 @config.command("show")
