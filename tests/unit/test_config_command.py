@@ -198,6 +198,20 @@ def test_check_tells_of_a_certificate_without_its_key(tmp_path: Path) -> None:
     assert "its private key" in output
 
 
+def test_check_warns_of_callbacks_that_are_never_called(tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    lua = "function OnStoredInstance() end function Initialize() error('called') end"
+    (tmp_path / "a.lua").write_text(lua, encoding="utf-8")
+    file = tmp_path / "mwl.json"
+    text = '{"Worklists": {"Enable": true, "Database": "."}, "LuaScripts": ["a.lua"]}'
+    file.write_text(text, encoding="utf-8")
+    assert run("check", file) == (
+        "warning: LuaScripts: OnStoredInstance is defined in a script, "
+        "and such a callback is never called here\n"
+        "can be used; warnings: 1, options without meaning here: 0\n"
+    )
+
+
 def test_check_calls_no_script(tmp_path: Path) -> None:
     script = """
 import orthanc

@@ -145,6 +145,11 @@ class Callbacks:
         """Whether a script decides who may use HTTP."""
         return bool(self._lua and self._lua.has_http_filter)
 
+    @property
+    def never_called(self) -> list[str]:
+        """Callbacks of Orthanc that a script defines, and that never happen here."""
+        return [] if self._lua is None else self._lua.never_called
+
     def started(self, through: Callable[[Callable[[], None]], object]) -> None:
         """Let the log be written where the server runs, and tell scripts that it does.
 
@@ -154,9 +159,9 @@ class Callbacks:
         self._journal.through = through
         self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        if self.never_called:
+            self._journal.emit("callback_never_called", functions=self.never_called)
         if self._lua is not None:
-            if never_called := self._lua.never_called:
-                self._journal.emit("callback_never_called", functions=never_called)
             self._lua.start()
         if self._python is not None and self._python.hears_changes:
             self._python.tell(ChangeType.ORTHANC_STARTED)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
@@ -100,8 +100,13 @@ def check_files(
     checked = check(files, os.environ)
     errors, notes = checked.errors, checked.notes
     if checked.loaded is not None:
-        errors = [*refusals(checked.loaded), *_refusals_of_files(checked.loaded.config)]
+        errors = [*refusals(checked.loaded), *_refusals_of_tls(checked.loaded.config)]
         notes = [*notes, *missing_here(checked.loaded)]
+        for only in _scripts_one_by_one(checked.loaded.config):
+            try:
+                notes += _notes_of_scripts(only)
+            except ConfigError as refused:
+                errors.append(refused)
     for error in errors:
         typer.echo(f"error: {escape(str(error))}")
     for note in notes:
@@ -114,34 +119,49 @@ def check_files(
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
 
 
-def _refusals_of_files(config: Config) -> list[ConfigError]:
-    """Give what keeps `mwl serve` from using files that are there, and packages that are not."""
-    # After the arguments are read: the help does not wait for the server.
-    from mwl.server import tls_context  # noqa: PLC0415
-    from mwl.site import Worklists  # noqa: PLC0415
-
+def _scripts_one_by_one(config: Config) -> Iterator[Config]:
+    """Give the configuration with one kind of scripts at a time, where all its files are there."""
     without = dataclasses.replace(config, lua_scripts=(), python_script=None, hooks=())
-    files = [config.python_script] if config.python_script is not None else []
-    errors = []
-    for option, paths in (
+    for option, names in (
         ("lua_scripts", config.lua_scripts),
-        ("python_script", files),
-        ("hooks", [hook for hook in config.hooks if isinstance(hook, Path)]),
+        ("python_script", (config.python_script,)),
+        ("hooks", config.hooks),
     ):
-        if not all(path.is_file() for path in paths):
-            continue  # a warning says so
-        only = dataclasses.replace(without, **{option: getattr(config, option)})
+        # Of a file that is missing a warning tells.
+        if all(name.is_file() for name in names if isinstance(name, Path)):
+            yield dataclasses.replace(without, **{option: getattr(config, option)})
+
+
+def _notes_of_scripts(config: Config) -> list[Note]:
+    """Load scripts as `mwl serve` does.
+
+    Raises:
+        ConfigError: One cannot be loaded.
+    """
+    from mwl.site import Worklists  # noqa: PLC0415 - the help does not wait for it
+
+    with redirect_stdout(sys.stderr):  # what they print is no finding
+        worklists = Worklists(config)
         try:
-            with redirect_stdout(sys.stderr):  # what they print is no finding
-                Worklists(only).close()
-        except ConfigError as error:
-            errors.append(error)
+            never_called = worklists.callbacks.never_called if worklists.callbacks else []
+        finally:
+            worklists.close()
+    message = "is defined in a script, and such a callback is never called here"
+    return [
+        Note(kind="warning", message=f"{name} {message}", option="LuaScripts")
+        for name in never_called
+    ]
+
+
+def _refusals_of_tls(config: Config) -> list[ConfigError]:
+    from mwl.server import tls_context  # noqa: PLC0415 - the help does not wait for it
+
     try:
-        if config.ssl_certificate.is_file():
+        if config.ssl_certificate.is_file():  # of a file that is missing a warning tells
             tls_context(config)
     except ConfigError as error:
-        errors.append(error)
-    return errors
+        return [error]
+    return []
 
 
 @config.command("show")
