@@ -483,6 +483,18 @@ def test_a_filter_of_http_may_come_later(tmp_path: Path) -> None:
         assert callbacks.filters_http
 
 
+def test_a_filter_of_http_that_goes_lets_nobody_in(tmp_path: Path) -> None:
+    request = HttpRequest("GET", "/", "192.0.2.1", "", {})
+    lua = GUARD % "IncomingHttpRequestFilter = nil return true"
+    with callbacks_of(tmp_path, lua=lua) as callbacks:
+        assert callbacks.admit(request).result(20)
+        assert callbacks.filters_http
+        with pytest.raises(RequestRefused):
+            callbacks.admit(request).result(20)
+        callbacks.execute_lua("IncomingHttpRequestFilter = nil").result(20)
+        assert not callbacks.filters_http
+
+
 BEGINNING = """
     begun = 0
     function Initialize()
