@@ -41,7 +41,7 @@ LEFTOVER_AGE_NS = 3_600_000_000_000
 between two looks for such files, in nanoseconds. They are hidden and never served, and hold a
 patient's data."""
 
-_LEFTOVER = re.compile(r"\..+\.wl\.[a-z0-9_]{8}\.part", re.IGNORECASE)
+_LEFTOVER = re.compile(r"\..+\.wl\.[0-9a-f]{16}\.part", re.IGNORECASE)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -19,6 +19,7 @@ from mwl.store import placing as placing_module
 from mwl.store import writing as writing_module
 from mwl.store.directory import DirectoryStore, WatchMode
 from mwl.store.memory import MemoryStore
+from mwl.store.placing import Staged
 from mwl.store.writing import LEFTOVER_AGE_NS, NAME_LIMIT_BYTES, FolderWriter, require_safe
 from support.folder import MODES, bytes_of, content, parse
 
@@ -376,23 +377,28 @@ class TestLeftovers:
     """What a writer left that was killed goes when the next one writes."""
 
     def test_only_old_files_of_writers_go(self, tmp_path: Path) -> None:
-        old, young = ".a.wl.abcd_123.part", ".b.wl.abcd_124.part"
-        others = [".a.wl.part", "a.wl.abcd_123.part", ".a.txt.abcd_123.part", ".a.wl.abc.part"]
+        old, young = ".a.wl.0123456789abcdef.part", ".b.wl.0123456789abcdee.part"
+        others = [
+            ".a.wl.part",
+            "a.wl.0123456789abcdef.part",
+            ".a.txt.0123456789abcdef.part",
+            ".a.wl.abc.part",
+        ]
         for name in (old, young, *others):
             (tmp_path / name).write_bytes(content("1"))
         for name in (old, *others):
             os.utime(tmp_path / name, (0, 0))
-        (tmp_path / ".c.wl.abcd_123.part").mkdir()
-        os.utime(tmp_path / ".c.wl.abcd_123.part", (0, 0))
+        (tmp_path / ".c.wl.0123456789abcdef.part").mkdir()
+        os.utime(tmp_path / ".c.wl.0123456789abcdef.part", (0, 0))
         write(writer(tmp_path), "c.wl", "1", ANYTHING)
         assert {path.name for path in tmp_path.iterdir()} == {
-            *(young, *others, ".c.wl.abcd_123.part", "c.wl"),
+            *(young, *others, ".c.wl.0123456789abcdef.part", "c.wl"),
         }
 
     def test_they_are_looked_for_once_an_hour(self, tmp_path: Path) -> None:
         now_ns = [time.time_ns()]
         mine = FolderWriter(tmp_path, lambda _device, _path: True, lambda: now_ns[0])
-        left = tmp_path / ".a.wl.abcd_123.part"
+        left = tmp_path / ".a.wl.0123456789abcdef.part"
         left.write_bytes(content("1"))
         for later_ns, is_there in ((0, True), (LEFTOVER_AGE_NS - 10**9, True), (2 * 10**9, False)):
             now_ns[0] += later_ns
@@ -405,7 +411,8 @@ class TestLeftovers:
         def killed(*_: object, **__: object) -> None:
             raise SystemExit
 
-        monkeypatch.setattr(writing_module, "name_it", killed)
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+        monkeypatch.setattr(Staged, "name_it", killed)
         with pytest.raises(SystemExit):
             write(writer(tmp_path), "a.wl", "1", ANYTHING)
         [left] = tmp_path.iterdir()
