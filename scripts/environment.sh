@@ -88,6 +88,10 @@ prepare_environment() {
     pip_install --editable . --group dev
   else
     pip_install --editable .
+    # Where there is no ready-made package it would need a compiler, and few sites have Lua scripts.
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+      --only-binary lupa 'lupa>=2.5' </dev/null >/dev/null 2>&1 ||
+      say "Lua scripts (LuaScripts) will not run: to have them, $VENV/bin/pip install 'lupa>=2.5'"
   fi
   fingerprint >"$VENV/mwl-$1"
 }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from mwl import telemetry
 from mwl.access import AccessPolicy
-from mwl.callbacks import Callbacks
+from mwl.callbacks import Callbacks, HttpRequest
 from mwl.config import Config
 from mwl.dataset import (
     TRANSFER_SYNTAXES,
@@ -102,7 +102,7 @@ class Server:
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
-        tls = _tls(config)
+        tls = tls_context(config)
         listening, http_sockets = _listen(config)
         # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -291,7 +291,15 @@ class Server:
             users=config.registered_users,
             hosts=frozenset(host.lower() for host in config.http_hosts),
             describe_errors=config.http_describe_errors,
+            admit=None if self._scripts() is None else self._admit,
         )
+
+    async def _admit(self, request: HttpRequest) -> bool:
+        """Let a script decide who may use HTTP, where one wants to."""
+        callbacks = self._scripts()
+        if callbacks is None or not callbacks.filters_http:
+            return True
+        return await asyncio.wrap_future(callbacks.admit(request))
 
     def _service(self) -> Service:
         config = self._config
@@ -351,8 +359,12 @@ def _listen_http(config: Config) -> list[socket.socket]:
         return []
 
 
-def _tls(config: Config) -> ssl.SSLContext | None:
-    """Give what HTTPS is encrypted with; None without."""
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """Give what HTTPS is encrypted with; None without.
+
+    Raises:
+        ConfigError: A file with certificates cannot be used.
+    """
     if not config.http_server_enabled or not config.ssl_enabled:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -159,6 +159,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A callback that took too long could not be interrupted: its thread runs on, and "
             "another takes its place. After four of them callbacks fail until one ends.",
         ),
+        "callback_never_called": Event(
+            Level.WARNING,
+            "Lua scripts define callbacks of Orthanc that never happen here, of images, jobs and "
+            "time: their names in `functions`.",
+        ),
         "callback_event_lost": Event(
             Level.WARNING, "An event hook was not told of an event, or failed: `reason`."
         ),

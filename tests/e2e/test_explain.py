@@ -195,3 +195,54 @@ def test_arguments_that_cannot_be_used_are_exit_status_2(
     assert done.returncode == 2
     assert message in done.stderr
     assert not done.stdout
+
+
+CHANGING = """
+import orthanc
+print("loaded")
+
+def answer(answers, query, issuer, called):
+    print("asked")
+
+orthanc.RegisterWorklistCallback(answer)
+"""
+
+
+def test_what_scripts_print_is_not_in_the_report(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(CHANGING, encoding="utf-8")
+    hooks = "from mwl import hook\nprint('hooks')\n@hook.event\ndef heard(event): pass\n"
+    (tmp_path / "hooks.py").write_text(hooks, encoding="utf-8")
+    file = configuration(
+        tmp_path / "mwl.json",
+        folder,
+        DicomAlwaysAllowFindWorklist=True,
+        PythonScript="script.py",
+        Hooks=["hooks.py"],
+    )
+    assert explain("--config", file)["matches"] == 0
+
+
+def test_what_scripts_and_hooks_did_to_the_query_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(
+        "from mwl import hook\n"
+        "@hook.query\n"
+        "def change(query, origin):\n"
+        "    del query['AccessionNumber']\n"
+        "    query['PatientID'] = 'P1'\n"
+        "    query['ScheduledProcedureStepSequence[0].Modality'] = 'CT'\n"
+        "    return query\n",
+        encoding="utf-8",
+    )
+    file = configuration(
+        tmp_path / "mwl.json", folder, DicomAlwaysAllowFindWorklist=True, Hooks=["hooks.py"]
+    )
+    keys = ["-k", "AccessionNumber=S2600001", "-k", "PatientID", "-k", "PatientName=*"]
+    told = explain("--config", file, *keys)
+    assert told["changes"] == [
+        {"key": "AccessionNumber", "what": "removed"},
+        {"key": "PatientID", "what": "changed"},
+        {"key": "ScheduledProcedureStepSequence[0].Modality", "what": "added"},
+    ]
+    assert explain(folder, *keys)["changes"] == []
+    shown = run_mwl("explain", "--config", file, *keys).stdout
+    assert "changed the query: AccessionNumber removed, PatientID changed, " in shown

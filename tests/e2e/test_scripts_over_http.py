@@ -65,7 +65,7 @@ def test_a_script_asks_the_routes_of_its_server_and_lua_is_run(
     with running_server("--config", file, "--http-port", "0") as server:
         http = HttpClient(server.http_port)
         ran = http.ask("POST", "/tools/execute-script", "print(2 + 3, RestApiGet('/plugins'))")
-        assert ran.text.startswith("5\t[")
+        assert ran.text.startswith("5, [")
         failed = http.ask("POST", "/tools/execute-script", "error('no')").json()
         assert failed["Details"] == "script:1: no"
         findscu(server.host, server.port, "PatientID=nobody", "PatientName")
@@ -78,6 +78,34 @@ def test_lua_is_run_without_any_script(folder: Path, tmp_path: Path) -> None:
     with running_server("--config", file, "--http-port", "0") as server:
         http = HttpClient(server.http_port)
         assert http.ask("POST", "/tools/execute-script", "print(RestApiGet('/tools/now'))").text
+
+
+GUARD = """
+function Initialize()
+  allowed = '/system'
+end
+function IncomingHttpRequestFilter(method, uri, ip, user, headers)
+  if uri == '/exit' then os.exit(3) end
+  if uri == '/name' then return ParseJson(RestApiGet('/statistics')) ~= nil end
+  return uri == allowed
+end
+function OnStoredInstance() end
+"""
+
+
+def test_a_script_decides_who_may_use_http(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    (tmp_path / "guard.lua").write_text(GUARD, encoding="utf-8")
+    file = configuration(tmp_path / "mwl.json", folder, LuaScripts=["guard.lua"])
+    with running_server("--config", file, "--http-port", "0") as server:
+        http = HttpClient(server.http_port)
+        statuses = {path: http.get(path).status for path in ("/system", "/statistics", "/exit")}
+        assert statuses == {"/system": 200, "/statistics": 403, "/exit": 500}
+        # Within, a script is not asked: it would wait for itself.
+        assert http.get("/name").status == 404
+        assert server.log.wait_for("callback_failed").fields["line"] == "6"
+        never = server.log.wait_for("callback_never_called")
+        assert never.fields["functions"] == "OnStoredInstance"
 
 
 def test_a_python_script_makes_and_removes_an_item(folder: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import trustme
 import typer
 from typer.testing import CliRunner
 
@@ -152,3 +154,76 @@ def test_notes_go_to_the_log_with_file_and_line() -> None:
     )
     (ignored,) = log.events("config_ignored")
     assert ignored["option"] == "HttpPort"
+
+
+def checked(folder: Path, files: dict[str, str], **options: object) -> str:
+    """Write files and a configuration that names them, and give what the check finds wrong."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    worklists = {"Enable": True, "Database": "."}
+    file = folder / "mwl.json"
+    file.write_text(json.dumps({"Worklists": worklists, **options}), encoding="utf-8")
+    return run("check", file, status=2)
+
+
+def test_check_loads_scripts_and_hooks_as_serve_does(tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    files = {
+        "a.lua": "x = 1\nx = = 1",
+        "b.py": "import orthanc\northanc.RegisterRestCallback('/x', None)",
+        "c.py": "def hook(:",
+    }
+    options = {"LuaScripts": ["a.lua"], "PythonScript": "b.py", "Hooks": ["c.py"]}
+    lines = checked(tmp_path, files, **options).splitlines()
+    assert lines[0].startswith(f"error: {tmp_path / 'a.lua'}:2: LuaScripts: unexpected symbol")
+    assert lines[1].startswith(f"error: {tmp_path / 'b.py'}:2: PythonScript: ")
+    assert "has no 'RegisterRestCallback' here" in lines[1]
+    assert lines[2].startswith(f"error: {tmp_path / 'c.py'}:1: Hooks: is no Python")
+
+
+def test_check_tells_of_packages_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lupa", None)
+    output = checked(tmp_path, {"a.lua": ""}, LuaScripts=["a.lua"], Hooks=["nobody"])
+    assert "error: LuaScripts: Lua scripts need the package lupa" in output
+    assert "error: Hooks: no installed package has the entry point 'nobody'" in output
+
+
+def test_check_tells_of_a_certificate_without_its_key(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "only.pem")
+    output = checked(tmp_path, {}, SslEnabled=True, SslCertificate="only.pem")
+    assert "error: SslCertificate: " in output
+    assert "its private key" in output
+
+
+def test_check_warns_of_callbacks_that_are_never_called(tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    lua = "function OnStoredInstance() end function Initialize() error('called') end"
+    (tmp_path / "a.lua").write_text(lua, encoding="utf-8")
+    file = tmp_path / "mwl.json"
+    text = '{"Worklists": {"Enable": true, "Database": "."}, "LuaScripts": ["a.lua"]}'
+    file.write_text(text, encoding="utf-8")
+    assert run("check", file) == (
+        "warning: LuaScripts: OnStoredInstance is defined in a script, "
+        "and such a callback is never called here\n"
+        "can be used; warnings: 1, options without meaning here: 0\n"
+    )
+
+
+def test_check_calls_no_script(tmp_path: Path) -> None:
+    script = """
+import orthanc
+print("loaded")
+orthanc.RegisterOnChangeCallback(lambda *_: open("called", "w"))
+"""
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    file = tmp_path / "mwl.json"
+    text = '{"Worklists": {"Enable": true, "Database": "."}, "PythonScript": "script.py"}'
+    file.write_text(text, encoding="utf-8")
+    with captured_log() as log:
+        assert run("check", file) == "can be used; warnings: 0, options without meaning here: 0\n"
+    assert [event["message"] for event in log.events("script_output")] == ["loaded"]
+    assert log.events("callback_failed") == []
+    assert not Path("called").exists()

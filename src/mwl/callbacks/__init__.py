@@ -23,7 +23,7 @@ from mwl.callbacks.journal import Journal
 from mwl.callbacks.native import Candidate, NativeHooks, Parse, load
 from mwl.callbacks.python import Answered, Asked, ChangeType, PythonScript
 from mwl.callbacks.runner import Limits
-from mwl.callbacks.view import Dataset, Event, ItemEvent, Origin, QueryEvent
+from mwl.callbacks.view import Dataset, Event, HttpRequest, ItemEvent, Origin, QueryEvent
 from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     CharacterSet,
@@ -44,6 +44,7 @@ __all__ = [
     "Candidate",
     "Dataset",
     "Event",
+    "HttpRequest",
     "ItemEvent",
     "Origin",
     "QueryEvent",
@@ -122,8 +123,7 @@ class Callbacks:
             )
         hooks = load(settings.hooks)
         self._native = NativeHooks(hooks, limits, self._journal, settings.parse, self._default)
-        self.rewrites = bool((self._lua and self._lua.has_filter) or hooks["query"])
-        """Whether queries may be changed."""
+        self._has_query_hooks = bool(hooks["query"])
         self.answers_alone = self._python is not None and self._python.answers
         """Whether a script gives all the answers."""
         self.has_candidates = bool(hooks["candidates"]) and not self.answers_alone
@@ -135,6 +135,21 @@ class Callbacks:
         self.hears_events = bool(hooks["event"])
         """Whether somebody hears of events."""
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether queries may be changed."""
+        return self._has_query_hooks or bool(self._lua and self._lua.has_filter)
+
+    @property
+    def filters_http(self) -> bool:
+        """Whether a script decides who may use HTTP."""
+        return bool(self._lua and self._lua.has_http_filter)
+
+    @property
+    def never_called(self) -> list[str]:
+        """Callbacks of Orthanc that a script defines, and that never happen here."""
+        return [] if self._lua is None else self._lua.never_called
+
     def started(self, through: Callable[[Callable[[], None]], object]) -> None:
         """Let the log be written where the server runs, and tell scripts that it does.
 
@@ -144,16 +159,21 @@ class Callbacks:
         self._journal.through = through
         self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        if self.never_called:
+            self._journal.emit("callback_never_called", functions=self.never_called)
+        if self._lua is not None:
+            self._lua.start()
         if self._python is not None and self._python.hears_changes:
             self._python.tell(ChangeType.ORTHANC_STARTED)
 
     def close(self) -> None:
         """End the threads, as far as they end."""
         self._journal.through = Journal().through
+        has_started = self._switch_interval_s is not None
         if self._switch_interval_s is not None:
             sys.setswitchinterval(self._switch_interval_s)
         if self._python is not None:
-            if self._python.hears_changes:
+            if has_started and self._python.hears_changes:
                 self._python.tell(ChangeType.ORTHANC_STOPPED)
             self._python.close()
         if self._lua is not None:
@@ -215,6 +235,15 @@ class Callbacks:
         return [encode(each.values(), transfer_syntax) for each in found]
 
     # What others ask.
+
+    def admit(self, request: HttpRequest) -> Future[bool]:
+        """Ask the script whether a request over HTTP may pass, where `filters_http` says so.
+
+        The future fails with `RequestRefused` when the script failed or took too long.
+        """
+        if self._lua is None:
+            raise ValueError("there is no script that decides")
+        return self._lua.admit(request)
 
     def tell(self, event: Event) -> None:
         """Tell the event hooks; nobody waits for them."""

@@ -5,6 +5,7 @@ import traceback
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mwl.errors import ConfigError
 
@@ -26,12 +27,13 @@ def modules_beside(path: Path) -> set[str]:
     }
 
 
-def run_file(path: Path, option: str) -> ModuleType:
+def run_file(path: Path, option: str, **names: Any) -> ModuleType:
     """Run a Python file and give the module that it makes.
 
     Args:
         path: The file.
         option: The option that names it.
+        **names: What it finds besides, or in place of what Python has.
 
     Raises:
         ConfigError: It cannot be read, is no Python, or fails; with the line.
@@ -41,6 +43,7 @@ def run_file(path: Path, option: str) -> ModuleType:
         reason = "is no file with Python in it" if path.exists() else "does not exist"
         raise ConfigError(reason, file=str(path), option=option)
     module = sys.modules[spec.name] = module_from_spec(spec)
+    vars(module).update(names)
     try:
         spec.loader.exec_module(module)
     except OSError as error:

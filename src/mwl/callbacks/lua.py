@@ -1,4 +1,4 @@
-"""Lua scripts as Orthanc runs them: `IncomingWorklistRequestFilter`, and the helpers they use.
+"""Lua scripts as Orthanc runs them: its callbacks that have to do with queries and with HTTP.
 
 All scripts of a site share one Lua, as in Orthanc: what a later one defines takes the place of what
 an earlier one did. The only importer of lupa.
@@ -7,19 +7,19 @@ an earlier one did. The only importer of lupa.
 import json
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from traceback import StackSummary
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from mwl.callbacks.http_client import Http, Rest
+from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import FAILURE, Journal
-from mwl.callbacks.runner import FAILED, Interrupted, Limits, Worker
-from mwl.callbacks.view import Origin
+from mwl.callbacks.lua_helpers import Helpers
+from mwl.callbacks.lua_prelude import ENCODING, LOAD, OF_LUA_5_2, PRELUDE, shown
+from mwl.callbacks.runner import FAILED, Interrupted, Late, Limits, Worker
+from mwl.callbacks.view import HttpRequest, Origin
 from mwl.dataset import (
     CharacterSet,
     Elements,
@@ -32,8 +32,27 @@ from mwl.errors import ConfigError, DatasetError, InputError, RequestRefused
 FILTER = "IncomingWorklistRequestFilter"
 """The function that rewrites queries."""
 
-INSTRUCTIONS_BETWEEN_LOOKS = 10_000
-"""Instructions of Lua from one look at the clock to the next, about 0.1 ms."""
+HTTP_FILTER = "IncomingHttpRequestFilter"
+"""The function that decides who may use HTTP."""
+
+INITIALIZE, FINALIZE = "Initialize", "Finalize"
+"""The functions that are called before all others, and when the server ends."""
+
+CALLED = (FILTER, HTTP_FILTER, INITIALIZE, FINALIZE)
+"""The functions that are called here."""
+
+EXECUTE = "execute-script"
+"""What a piece of Lua is called in the log that came over HTTP."""
+
+NEVER_CALLED = (
+    *("IncomingFindRequestFilter", "OutgoingFindRequestFilter"),
+    *("ReceivedCStoreInstanceFilter", "ReceivedInstanceFilter", "OnStoredInstance", "OnHeartBeat"),
+    *("OnDeletedInstance", "OnDeletedPatient", "OnDeletedSeries", "OnDeletedStudy"),
+    *("OnUpdatedInstance", "OnUpdatedPatient", "OnUpdatedSeries", "OnUpdatedStudy"),
+    *("OnStablePatient", "OnStableSeries", "OnStableStudy"),
+    *("OnJobFailure", "OnJobSubmitted", "OnJobSuccess"),
+)
+"""Orthanc's other callbacks: of images, jobs and time."""
 
 EARLIER = 0.95
 """Share of the time limit after which a script is interrupted."""
@@ -41,44 +60,9 @@ EARLIER = 0.95
 NESTING_LIMIT = 64
 """Tables within each other that are read; one that holds itself has no end."""
 
+_Result = TypeVar("_Result")
+
 _ERROR = re.compile(r"(?s)(?P<script>[^\n:]+):(?P<line>\d+): (?P<message>[^\n]*)(?P<rest>.*)")
-
-# A hook belongs to one coroutine, so every new one gets it too. Once the time is over the hook is
-# called at each instruction: what a script catches inside is thrown again outside.
-_PRELUDE = """
-local is_late, stop = ...
-local sethook, create, resume = debug.sethook, coroutine.create, coroutine.resume
-local function guard()
-  if is_late() then
-    sethook(guard, '', 1)
-    stop(debug.traceback('', 2))
-  end
-end
-local function watched(f)
-  return function(...)
-    sethook(guard, '', COUNT)
-    return f(...)
-  end
-end
-local function looked_at(...)
-  guard()
-  return ...
-end
-coroutine.resume = function(co, ...) return looked_at(resume(co, ...)) end
-coroutine.create = function(f) return create(watched(f)) end
-coroutine.wrap = function(f)
-  local co = create(watched(f))
-  local function results(ok, ...)
-    if not ok then error((...), 0) end
-    return ...
-  end
-  return function(...) return results(resume(co, ...)) end
-end
-python = nil
-return function(f, ...) return watched(f)(...) end
-"""
-
-_LOAD = "local text, name = ...; local f, e = load(text, name); if f then return f end error(e, 0)"
 
 
 def lupa() -> ModuleType:
@@ -128,29 +112,66 @@ class LuaScripts:
         self._configuration = configuration
         self._rest = rest
         first = self._load()
-        self.has_filter = first.has(FILTER)
+        self._defined = first.defined()
         self._worker = Worker("Lua scripts", limits, self._load_again, [first])
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether a script wants to change queries."""
+        return FILTER in self._defined
+
+    @property
+    def has_http_filter(self) -> bool:
+        """Whether a script decides who may use HTTP."""
+        return HTTP_FILTER in self._defined
+
+    @property
+    def never_called(self) -> list[str]:
+        """Callbacks of Orthanc that a script defines, and that never happen here."""
+        return [name for name in NEVER_CALLED if name in self._defined]
 
     def rewrite(
         self, elements: Elements, default: CharacterSet, origin: Origin
     ) -> Future[Elements]:
         """Let the filter change a query."""
-        return self._worker.submit(
-            lambda state: state.rewrite(elements, default, origin), self._late
-        )
+        return self._submit(FILTER, lambda state: state.rewrite(elements, default, origin))
+
+    def admit(self, request: HttpRequest) -> Future[bool]:
+        """Let the filter of HTTP decide on a request."""
+        return self._submit(HTTP_FILTER, lambda state: state.admit(request))
 
     def execute(self, text: str) -> Future[str]:
         """Run a piece of Lua; give what it prints."""
-        return self._worker.submit(lambda state: state.execute(text))
+        return self._submit(EXECUTE, lambda state: state.execute(text))
+
+    def start(self) -> None:
+        """Let the scripts begin, before anything else is asked of them."""
+        if INITIALIZE in self._defined:
+            self._submit(INITIALIZE, lambda state: None)
 
     def close(self) -> None:
-        """End the thread."""
+        """Let the scripts end, and their thread."""
+        if FINALIZE in self._defined:
+            self._worker.submit(lambda state: state.finalize(), self._late_in(FINALIZE))
         self._worker.close()
 
-    def _late(self, stack: StackSummary) -> None:
+    def _submit(self, callback: str, function: Callable[["_State"], _Result]) -> Future[_Result]:
+        def call(state: "_State") -> _Result:
+            state.initialize()
+            try:
+                return function(state)
+            finally:
+                # What was there once is asked for ever: a filter that went fails, and lets nobody
+                # in. Only a piece of Lua that an operator has run can take it away.
+                defined = state.defined()
+                self._defined = defined if callback == EXECUTE else self._defined | defined
+
+        return self._worker.submit(call, self._late_in(callback))
+
+    def _late_in(self, callback: str) -> Late:
         """Tell of a script that is not in Lua now, so that Lua cannot say where it is."""
         scripts = ", ".join(map(str, self._paths))
-        self._journal.late(FILTER, stack, scripts, self._limits.seconds)
+        return lambda stack: self._journal.late(callback, stack, scripts, self._limits.seconds)
 
     def _load_again(self) -> "_State":
         try:
@@ -179,24 +200,52 @@ class _State:
         self._deadline = float("inf")
         self._traceback = ""
         self._printed: list[str] | None = None
+        self._is_initialized = False
         self._lupa = lupa()
         self._lua = self._lupa.LuaRuntime(
-            encoding="utf-8",
+            encoding=ENCODING,
+            source_encoding="utf-8",
             unpack_returned_tuples=True,
             register_eval=False,
             register_builtins=False,
             attribute_filter=_no_attributes,
         )
-        prelude = _PRELUDE.replace("COUNT", str(INSTRUCTIONS_BETWEEN_LOOKS))
-        self._guarded = self._compiled(prelude, "=mwl")(self._is_late, self._stop)
-        helpers = _Helpers(self, journal, configuration, rest)
+        prelude = self._compiled(PRELUDE, "=mwl")
+        self._guarded, wrapped = prelude(self._is_late, self._stop, self._say)
+        # Of Lua 5.3: one that is older has all of it, but not the operators.
+        with suppress(self._lupa.LuaError):
+            self._compiled(OF_LUA_5_2, "=mwl")()
+        helpers = Helpers(self, self._say, journal, configuration, rest)
         for name, helper in helpers.functions().items():
-            self._lua.globals()[name] = helper
+            self._lua.globals()[name] = wrapped(_telling(helper))
         for path in paths:
             self._run_file(path)
 
-    def has(self, name: str) -> bool:
-        return bool(self._lupa.lua_type(self._lua.globals()[name]) == "function")
+    def defined(self) -> frozenset[str]:
+        """Give the callbacks of Orthanc that the scripts define."""
+        found = self._lua.globals()
+        return frozenset(
+            name
+            for name in (*CALLED, *NEVER_CALLED)
+            if self._lupa.lua_type(found[name]) == "function"
+        )
+
+    def initialize(self) -> None:
+        """Let the scripts begin, unless they have.
+
+        Raises:
+            RequestRefused: They cannot: they try again when they are asked again.
+        """
+        if self._is_initialized:
+            return
+        if INITIALIZE in self.defined():
+            self._answer_of(INITIALIZE, read=_nothing)
+        self._is_initialized = True
+
+    def finalize(self) -> None:
+        """Let the scripts end, if they have begun."""
+        if self._is_initialized:
+            self._answer_of(FINALIZE, read=_nothing)
 
     def rewrite(self, elements: Elements, default: CharacterSet, origin: Origin) -> Elements:
         """Call the filter with a query and make a query of what it returns."""
@@ -207,36 +256,58 @@ class _State:
             "CalledAet": origin.called_ae_title,
             "Manufacturer": "Generic",
         }
-        with_filter = self._lua.globals()[FILTER]
+        return self._answer_of(
+            FILTER,
+            self.table(query),
+            self.table(caller),
+            read=lambda found: _query_of(self.plain(found)),
+        )
+
+    def admit(self, request: HttpRequest) -> bool:
+        """Call the filter of HTTP with a request."""
+        headers = self.table(request.headers)
+        arguments = (request.method, request.uri, request.host, request.user, headers)
+        return self._answer_of(HTTP_FILTER, *arguments, read=_yes_or_no)
+
+    def _answer_of(
+        self,
+        name: str,
+        *arguments: Any,
+        read: Callable[[Any], _Result],
+    ) -> _Result:
+        """Call a callback and read what it returns.
+
+        Raises:
+            RequestRefused: It failed, or returned nonsense.
+        """
         try:
-            found = self._call(with_filter, self.table(query), self.table(caller))
-            return _query_of(self.plain(found))
+            return read(self._call(self._lua.globals()[name], *arguments))
         except Interrupted:
             self._journal.emit(
                 "callback_failed",
-                callback=FILTER,
+                callback=name,
                 **self._place(self._traceback),
                 error=f"took longer than {self._limits.seconds:g} s (CallbackTimeout)",
                 traceback=self._traceback or None,
             )
             raise
         except Exception as error:  # noqa: BLE001 - the edge: whatever a script raises
-            raise self.failed(FILTER, error) from None
+            raise self.failed(name, error) from None
 
     def execute(self, text: str) -> str:
         """Run a piece of Lua and give what it prints."""
         self._printed = []
         try:
             self._call(self._compiled(text, "=script"))
-        except self._lupa.LuaError as error:
-            raise InputError(str(error).partition("\n")[0]) from None
+        except Exception as error:  # noqa: BLE001 - the edge: whatever a script raises
+            raise InputError(shown(str(error)).partition("\n")[0]) from None
         finally:
             printed, self._printed = self._printed, None
         return "".join(printed or ())
 
     def failed(self, callback: str, error: Exception) -> RequestRefused:
         """Report what a script did wrong."""
-        text = str(error)
+        text = shown(str(error))
         self._journal.emit(
             "callback_failed",
             callback=callback,
@@ -246,12 +317,12 @@ class _State:
         )
         return RequestRefused(FAILED, FAILURE)
 
-    def take_output(self, text: str) -> None:
-        """Take a line that a script prints."""
-        if self._printed is not None:
-            self._printed.append(f"{text}\n")
+    def _say(self, kind: str, text: str) -> None:
+        """Take what a script says: "output" of print, or a level of the log."""
+        if kind == "output" and self._printed is not None:
+            self._printed.append(f"{shown(text)}\n")
         else:
-            self._journal.log("output", text)
+            self._journal.log(kind, shown(text))
 
     def table(self, value: Any) -> Any:
         """Give a value of JSON as Lua has it."""
@@ -291,11 +362,11 @@ class _State:
         return time.monotonic() >= self._deadline
 
     def _stop(self, place: str) -> None:
-        self._traceback = place.strip()
+        self._traceback = shown(place.strip())
         raise Interrupted
 
     def _compiled(self, text: str, name: str) -> Any:
-        return self._lua.execute(_LOAD, text, name)
+        return self._lua.execute(LOAD, text, name)
 
     def _run_file(self, path: Path) -> None:
         try:
@@ -306,10 +377,10 @@ class _State:
             ) from error
         try:
             self._call(self._compiled_bytes(text, f"={path.name}"))
-        except self._lupa.LuaError as error:
+        except Exception as error:  # noqa: BLE001 - the edge: whatever a script raises
             place = _ERROR.match(str(error))
             raise ConfigError(
-                place["message"] if place else str(error).partition("\n")[0],
+                shown(place["message"] if place else str(error).partition("\n")[0]),
                 file=str(path),
                 line=int(place["line"]) if place else None,
                 option="LuaScripts",
@@ -326,7 +397,7 @@ class _State:
         text = text.removeprefix(b"\xef\xbb\xbf")
         if text.startswith(b"#"):
             text = b"--" + text
-        return self._lua.execute(_LOAD, text, name)
+        return self._lua.execute(LOAD, text, name)
 
     def _place(self, text: str) -> dict[str, Any]:
         """Find the innermost script and line that a message of Lua names."""
@@ -336,121 +407,20 @@ class _State:
         return {"script": ", ".join(self._scripts.values()) or None, "line": None}
 
 
-class _Helpers:
-    """The functions that Orthanc gives to Lua scripts."""
+def _telling(helper: Callable[..., Any]) -> Callable[..., tuple[bool, Any]]:
+    """Let a helper tell whether it succeeded, and its result or why not."""
 
-    def __init__(
-        self, state: _State, journal: Journal, configuration: Mapping[str, Any], rest: Rest
-    ) -> None:
-        self._state = state
-        self._journal = journal
-        self._configuration = configuration
-        self._rest = rest
-        self._http = Http()
-
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        state = self._state
-        return {
-            "print": lambda *values: state.take_output("\t".join(map(_shown, values))),
-            "PrintRecursive": self._print_recursive,
-            "ParseJson": self._parse_json,
-            "DumpJson": self._dump_json,
-            "GetOrthancConfiguration": lambda: state.table(self._configuration),
-            "GenerateUuid": lambda: str(uuid.uuid4()),
-            "LogInfo": lambda text: self._log("info", text),
-            "LogWarning": lambda text: self._log("warning", text),
-            "LogError": lambda text: self._log("error", text),
-            "RestApiGet": lambda uri, _=None, headers=None: self._api("GET", uri, "", headers),
-            "RestApiPost": lambda uri, body="", _=None, headers=None: self._api(
-                "POST", uri, body, headers
-            ),
-            "RestApiPut": lambda uri, body="", _=None, headers=None: self._api(
-                "PUT", uri, body, headers
-            ),
-            "RestApiDelete": lambda uri, _=None, headers=None: self._api(
-                "DELETE", uri, "", headers
-            ),
-            "HttpGet": lambda url, headers=None: self._web("GET", url, "", headers),
-            "HttpPost": lambda url, body="", headers=None: self._web("POST", url, body, headers),
-            "HttpPut": lambda url, body="", headers=None: self._web("PUT", url, body, headers),
-            "HttpDelete": lambda url, headers=None: self._web("DELETE", url, "", headers),
-            "SetHttpTimeout": self._http.set_timeout,
-            "SetHttpCredentials": self._http.set_credentials,
-        }
-
-    def _print_recursive(self, value: Any) -> None:
-        found = self._state.plain(value)
-        self._state.take_output(json.dumps(found, ensure_ascii=False, indent=2, sort_keys=True))
-
-    def _parse_json(self, text: str) -> Any:
-        return self._state.table(json.loads(text))
-
-    def _dump_json(self, value: Any, keep_strings: bool = False) -> str:
-        found = self._state.plain(value)
-        return json.dumps(found if keep_strings else _with_numbers(found), ensure_ascii=False)
-
-    def _log(self, level: str, text: Any) -> None:
-        self._journal.log(level, _shown(text))
-
-    def _api(self, method: str, uri: str, body: Any, headers: Any) -> str | None:
+    def telling(*arguments: Any) -> tuple[bool, Any]:
         try:
-            status, answer = self._rest(method, uri, _bytes(body), self._headers(headers))
-        except Exception as error:  # noqa: BLE001 - as in Orthanc: the script gets nil
-            self._journal.log("error", f"{method} {uri}: {error}")
-            return None
-        if status != 200:
-            self._journal.log("error", f"{method} {uri}: status {status}")
-            return None
-        return answer.decode("utf-8", "replace")
+            return True, helper(*arguments)
+        except Exception as error:  # noqa: BLE001 - the edge: a script may give it anything
+            return False, str(error) or type(error).__name__
 
-    def _web(self, method: str, url: str, body: Any, headers: Any) -> str | None:
-        try:
-            return self._http(method, url, _bytes(body), self._headers(headers)).decode(
-                "utf-8", "replace"
-            )
-        except (OSError, ValueError) as error:
-            self._journal.log("error", f"{method} {url}: {error}")
-            return None
-
-    def _headers(self, headers: Any) -> dict[str, str]:
-        found = {} if headers is None else self._state.plain(headers)
-        return (
-            {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
-        )
+    return telling
 
 
 def _no_attributes(_: object, name: str, is_setting: bool) -> str:
     raise AttributeError(f"{name} is not for scripts" + (" to set" if is_setting else ""))
-
-
-def _shown(value: object) -> str:
-    """Give a value as Lua's `tostring` does."""
-    match value:
-        case None:
-            return "nil"
-        case bool():
-            return "true" if value else "false"
-        case _:
-            return str(value)
-
-
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else str("" if body is None else body).encode()
-
-
-def _with_numbers(value: Any) -> Any:
-    """Make numbers of texts that look like some, as Orthanc does unless it is told otherwise."""
-    match value:
-        case dict():
-            return {key: _with_numbers(each) for key, each in value.items()}
-        case list():
-            return [_with_numbers(each) for each in value]
-        case str() if re.fullmatch(r"-?\d{1,9}", value):
-            return int(value)
-        case str() if re.fullmatch(r"-?\d+\.\d+", value):
-            return float(value)
-        case _:
-            return value
 
 
 def _characters(elements: Elements, default: CharacterSet) -> CharacterSet:
@@ -460,11 +430,26 @@ def _characters(elements: Elements, default: CharacterSet) -> CharacterSet:
         return default
 
 
+def _nothing(_: object) -> None:
+    """Read a value that means nothing."""
+
+
+def _yes_or_no(returned: Any) -> bool:
+    if not isinstance(returned, bool):
+        raise InputError(f"{HTTP_FILTER} must return true or false")
+    return returned
+
+
 def _query_of(returned: Any) -> Elements:
     """Make a query of what the filter returns; text beyond ASCII is UTF-8, as Lua has it."""
     if not isinstance(returned, dict):
         raise InputError(f"{FILTER} must return a table of attributes")
-    if not json.dumps(returned, ensure_ascii=False).isascii():
+    text = json.dumps(returned, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{FILTER} returned text that is no utf-8") from None
+    if not text.isascii():
         for name in [name for name in returned if name.lower() in _CHARACTER_SET_NAMES]:
             del returned[name]
     return from_orthanc_json(returned)

@@ -4,6 +4,7 @@ Only what worklist scripts use is offered. The script is loaded once; its workli
 called for one query at a time and gives all the answers to it, in place of the folder.
 """
 
+import builtins
 import json
 import sys
 import uuid
@@ -295,9 +296,17 @@ class PythonScript:
         sys.modules[MODULE] = _Orthanc(self, self._functions(registered))
         let_import_from(self._path.parent)
         before = modules_beside(self._path)
-        run_file(self._path, "PythonScript")
+        run_file(self._path, "PythonScript", print=self._print)
         self._imported = modules_beside(self._path) - before
         return registered
+
+    def _print(self, *values: object, sep: str | None = None, **others: Any) -> None:
+        """Print into the log, unless the script names a file."""
+        if others.get("file") is not None:
+            builtins.print(*values, sep=sep, **others)  # noqa: T201 - where the script says
+        else:
+            text = (" " if sep is None else sep).join(map(str, values))
+            self._journal.log("output", text)
 
     def _functions(self, registered: _Registered) -> dict[str, object]:
         """Give what the module offers, by name."""

@@ -8,7 +8,7 @@ Keys are spelled as `mwl.keys` has them; values are text, several with backslash
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
@@ -52,6 +52,25 @@ class Origin:
     calling_ae_title: str
     called_ae_title: str
     host: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request over HTTP, as a filter of a script gets it.
+
+    Args:
+        method: Its method.
+        uri: Its path, decoded, without what follows a question mark.
+        host: Address that it comes from.
+        user: Name that it gives, empty without one.
+        headers: Its headers, by name in lower case.
+    """
+
+    method: str
+    uri: str
+    host: str
+    user: str
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class Refuse(Exception):

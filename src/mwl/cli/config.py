@@ -1,8 +1,11 @@
 """`mwl config`: write, check and show configuration files."""
 
+import dataclasses
 import json
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +14,7 @@ import typer
 from mwl import telemetry
 from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.config import (
+    Config,
     Note,
     check,
     default_file,
@@ -88,14 +92,21 @@ def check_files(
 ) -> None:
     """Report what `mwl serve` would refuse and what is probably a mistake.
 
-    The exit status is 2 when `mwl serve` would refuse it on every machine. A folder or a host that
-    is missing on this one is a warning.
+    Scripts and hooks are loaded as `mwl serve` loads them, and not called.
+
+    The exit status is 2 when `mwl serve` would refuse it. A folder, a file or a host that is
+    missing on this machine is a warning.
     """
     checked = check(files, os.environ)
     errors, notes = checked.errors, checked.notes
     if checked.loaded is not None:
-        errors = refusals(checked.loaded)
+        errors = [*refusals(checked.loaded), *_refusals_of_tls(checked.loaded.config)]
         notes = [*notes, *missing_here(checked.loaded)]
+        for only in _scripts_one_by_one(checked.loaded.config):
+            try:
+                notes += _notes_of_scripts(only)
+            except ConfigError as refused:
+                errors.append(refused)
     for error in errors:
         typer.echo(f"error: {escape(str(error))}")
     for note in notes:
@@ -106,6 +117,51 @@ def check_files(
     warnings = sum(note.kind == "warning" for note in notes)
     ignored = len(notes) - warnings
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
+
+
+def _scripts_one_by_one(config: Config) -> Iterator[Config]:
+    """Give the configuration with one kind of scripts at a time, where all its files are there."""
+    without = dataclasses.replace(config, lua_scripts=(), python_script=None, hooks=())
+    for option, names in (
+        ("lua_scripts", config.lua_scripts),
+        ("python_script", (config.python_script,)),
+        ("hooks", config.hooks),
+    ):
+        # Of a file that is missing a warning tells.
+        if all(name.is_file() for name in names if isinstance(name, Path)):
+            yield dataclasses.replace(without, **{option: getattr(config, option)})
+
+
+def _notes_of_scripts(config: Config) -> list[Note]:
+    """Load scripts as `mwl serve` does.
+
+    Raises:
+        ConfigError: One cannot be loaded.
+    """
+    from mwl.site import Worklists  # noqa: PLC0415 - the help does not wait for it
+
+    with redirect_stdout(sys.stderr):  # what they print is no finding
+        worklists = Worklists(config)
+        try:
+            never_called = worklists.callbacks.never_called if worklists.callbacks else []
+        finally:
+            worklists.close()
+    message = "is defined in a script, and such a callback is never called here"
+    return [
+        Note(kind="warning", message=f"{name} {message}", option="LuaScripts")
+        for name in never_called
+    ]
+
+
+def _refusals_of_tls(config: Config) -> list[ConfigError]:
+    from mwl.server import tls_context  # noqa: PLC0415 - the help does not wait for it
+
+    try:
+        if config.ssl_certificate.is_file():  # of a file that is missing a warning tells
+            tls_context(config)
+    except ConfigError as error:
+        return [error]
+    return []
 
 
 @config.command("show")

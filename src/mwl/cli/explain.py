@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -98,7 +99,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
     telemetry.configure("none")
     inquiry = Inquiry(places or [], keys or [], query, configuration or [], calling, called, host)
     try:
-        report = inquiry.report()
+        with redirect_stdout(sys.stderr):  # what scripts and hooks print is no explanation
+            report = inquiry.report()
     except InputError as error:
         fail(error)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

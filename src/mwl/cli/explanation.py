@@ -59,6 +59,9 @@ def _query_parts(report: Report) -> Iterator[Any]:
         yield _plain(f"To let it in: {report.refused.remedy}")
         if report.outcome:
             yield _plain("If it were let in:")
+    if report.changes:
+        changes = ", ".join(f"{key} {what}" for key, what in report.changes)
+        yield _plain(f"Scripts or hooks changed the query: {changes}")
     table = _columns("Key", "asks for", "leaves out")
     for key in report.keys:
         left_out = f"{key.excluded} of {report.items}"

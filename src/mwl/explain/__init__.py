@@ -14,7 +14,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mwl.access import AccessPolicy, Caller, Refusal, admit, allow
-from mwl.attributes import SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
 from mwl.dataset import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     CharacterSet,
@@ -26,6 +25,7 @@ from mwl.dataset import (
     vr_of,
 )
 from mwl.errors import DatasetError
+from mwl.explain.changes import CONTEXT, Change, changes_of
 from mwl.explain.hints import LEGAL_FORMS, Case, hints_for, likeness
 from mwl.explain.words import asked_texts, label_of, shown, words_of
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Outcome, Request, Search, Worklist
@@ -37,9 +37,6 @@ from mwl.wire.dimse import whole_dataset
 COMPARED_MISSES = 1000
 """Nearest misses that are compared value by value and given hints, in items: more say the same
 again, and each takes 0.2 milliseconds."""
-
-_CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC})
-"""How to read the others; no keys."""
 
 _VARIANT = Variant(EXPLICIT_VR_LITTLE_ENDIAN, context_id=1, max_length=0)
 
@@ -125,6 +122,7 @@ class Report:
         hints: What to look at.
         unreadable: The files that are not served because of a fault, each with the reason.
         edited: The answers that callbacks may have changed, encoded.
+        changes: What scripts and hooks did to the query.
     """
 
     caller: Caller
@@ -137,6 +135,7 @@ class Report:
     hints: Sequence[Hint] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     edited: Mapping[WorklistItem, bytes] = field(default_factory=dict)
+    changes: Sequence[Change] = ()
 
     @property
     def matches(self) -> Sequence[WorklistItem]:
@@ -178,9 +177,17 @@ def explain(
     outcome, answers = _result(worklist.find(request))
     query = outcome.query
     unreadable = worklist.catalog.unreadable
+    changes = _changes(identifier, outcome.identifier, worklist.rules.policy)
     if query is None:
-        count, hints = len(worklist.catalog), _hints_of_refusal(outcome)
-        return Report(caller, refused, outcome, count, hints=hints, unreadable=unreadable)
+        return Report(
+            caller,
+            refused,
+            outcome,
+            len(worklist.catalog),
+            hints=_hints_of_refusal(outcome),
+            unreadable=unreadable,
+            changes=changes,
+        )
     callbacks = worklist.callbacks
     items = [] if callbacks and callbacks.answers_alone else list(worklist.catalog)
     items += outcome.candidates
@@ -204,7 +211,14 @@ def explain(
         hints=_hints(misses, asked),
         unreadable=unreadable,
         edited=dict(zip(outcome.matches, answers, strict=False)) if callbacks else {},
+        changes=changes,
     )
+
+
+def _changes(before: Elements, after: Elements | None, policy: Policy) -> list[Change]:
+    if after is None:
+        return []
+    return changes_of(before, after, _characters(before, policy), _characters(after, policy))
 
 
 def _refusal(worklist: Worklist | None, access: AccessPolicy, caller: Caller) -> Refused | None:
@@ -264,7 +278,7 @@ def _returned(
         if isinstance(element.value, tuple) and any(element.value):
             for item in element.value:
                 yield from _returned(item, asked, here)
-        elif here not in asked and tag not in _CONTEXT:
+        elif here not in asked and tag not in CONTEXT:
             yield name_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 

@@ -27,6 +27,7 @@ def document(report: Report, misses: int) -> dict[str, Any]:
             }
             for item in report.matches[: outcome.answers if outcome else 0]
         ],
+        "changes": [change._asdict() for change in report.changes],
         "keys": [
             {
                 "key": key.name,

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -21,6 +21,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mwl import telemetry
+from mwl.callbacks import HttpRequest
+from mwl.errors import RequestRefused
+from mwl.web.entrance import plain_path
 from mwl.web.errors import ApiError, error_response
 
 REALM = "Orthanc Secure Area"
@@ -28,6 +31,10 @@ REALM = "Orthanc Secure Area"
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing: RFC 9110 section 9.2.1."""
+
+
+Admit = Callable[[HttpRequest], Awaitable[bool]]
+"""Tells whether a request may pass, or raises RequestRefused when it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,7 @@ class Rules:
         hosts: Names, in lower case, that a browser may use for this server beyond those of the
             loopback (`HttpHosts`).
         describe_errors: Whether a refusal says why (`HttpDescribeErrors`).
+        admit: Asks a script of the site last (`IncomingHttpRequestFilter`); None without one.
     """
 
     remote_allowed: bool = False
@@ -48,6 +56,7 @@ class Rules:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     hosts: frozenset[str] = frozenset()
     describe_errors: bool = True
+    admit: Admit | None = field(default=None, repr=False)
 
 
 def refusal(rules: Rules, method: str, client: str, headers: Headers) -> ApiError | None:
@@ -78,6 +87,32 @@ def refusal(rules: Rules, method: str, client: str, headers: Headers) -> ApiErro
     return None
 
 
+async def refusal_of_script(
+    rules: Rules, method: str, path: str, client: str, headers: Headers
+) -> ApiError | None:
+    """Let a script of the site decide on a request that the rules let pass.
+
+    Returns:
+        None when it may pass. When the script fails or takes too long, it may not.
+    """
+    if rules.admit is None:
+        return None
+    # The path as the routes see it: no way of writing one gets past the script.
+    request = HttpRequest(method, plain_path(path), client, user_of(headers), dict(headers))
+    try:
+        if await rules.admit(request):
+            return None
+    except RequestRefused as failed:
+        return ApiError("LuaFails", f"IncomingHttpRequestFilter: {failed.comment}")
+    return ApiError("ForbiddenAccess", "the site's IncomingHttpRequestFilter refused it")
+
+
+def user_of(headers: Headers) -> str:
+    """Give the name in a header Authorization (RFC 7617), right or wrong; empty without one."""
+    given = _credentials(headers.get("authorization", ""))
+    return "" if given is None else given.partition(b":")[0].decode("utf-8", "replace")
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether an IP address is of the loopback interface."""
     try:
@@ -93,17 +128,23 @@ def is_user(users: Mapping[str, str], authorization: str) -> bool:
 
     The time it takes tells nothing about names and passwords: all are compared, each in full.
     """
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return False
-    try:
-        given = base64.b64decode(credentials.strip(), validate=True)
-    except (binascii.Error, ValueError):
+    given = _credentials(authorization)
+    if given is None:
         return False
     found = False
     for name, password in users.items():
         found |= hmac.compare_digest(_digest(given), _digest(f"{name}:{password}".encode()))
     return found
+
+
+def _credentials(authorization: str) -> bytes | None:
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _digest(text: bytes) -> bytes:
@@ -159,7 +200,10 @@ class Guard:
             return
         method, path = scope["method"], scope["path"]
         client = (scope.get("client") or ("",))[0]
-        refused = refusal(self._rules, method, client, Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refused = refusal(self._rules, method, client, headers)
+        if refused is None:
+            refused = await refusal_of_script(self._rules, method, path, client, headers)
         if refused is None:
             await self._pass(scope, receive, send, client)
             return

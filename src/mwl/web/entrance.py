@@ -10,6 +10,11 @@ from mwl.web.errors import as_api_error, error_response
 _SLASHES = re.compile(r"/{2,}")
 
 
+def plain_path(path: str) -> str:
+    """Give a path as the routes have it: one slash for several, none at its end."""
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
+
+
 class Entrance:
     """Put around the routes.
 
@@ -27,7 +32,7 @@ class Entrance:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
+        scope["path"] = plain_path(scope["path"])
         has_begun = False
 
         async def noting(message: Message) -> None:

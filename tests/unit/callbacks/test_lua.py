@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from mwl.callbacks import HttpRequest, runner
 from mwl.callbacks import lua as lua_module
-from mwl.callbacks import runner
-from mwl.errors import ConfigError, MwlError
+from mwl.errors import ConfigError, MwlError, RequestRefused
 from support.callbacks import TIME_LIMIT_S, callbacks_of, site_of
 from support.items import Values, step
 from support.telemetry import captured_log
@@ -291,7 +291,7 @@ def run(folder: Path, text: str, **given: Any) -> str:
 
 
 def test_print_and_print_recursive_print(tmp_path: Path) -> None:
-    assert run(tmp_path, "print('a', 1, 2.5, true, nil)") == "a\t1\t2.5\ttrue\tnil\n"
+    assert run(tmp_path, "print('a', 1, 2.5, true, nil)") == "a, 1, 2.5, true, nil\n"
     printed = run(tmp_path, "PrintRecursive({b = {1, 'ü'}, a = 'x'})")
     assert json.loads(printed) == {"a": "x", "b": [1, "ü"]}
 
@@ -317,7 +317,7 @@ def test_json_is_parsed_and_dumped(tmp_path: Path) -> None:
       print(DumpJson({'7', '1.5', 'seven'}))
     """
     lines = run(tmp_path, text).splitlines()
-    assert lines[0] == "07\t1.5\ttrue"
+    assert lines[0] == "07, 1.5, true"
     assert json.loads(lines[1]) == {"x": "7", "y": "1.5", "z": "seven"}
     assert json.loads(lines[2]) == [7, 1.5, "seven"]
 
@@ -325,7 +325,7 @@ def test_json_is_parsed_and_dumped(tmp_path: Path) -> None:
 def test_the_configuration_is_given_as_it_was_read(tmp_path: Path) -> None:
     configuration = {"DicomAet": "MWL", "Ours": {"Url": "http://ris"}}
     text = "local c = GetOrthancConfiguration() print(c.DicomAet, c.Ours.Url)"
-    assert run(tmp_path, text, configuration=configuration) == "MWL\thttp://ris\n"
+    assert run(tmp_path, text, configuration=configuration) == "MWL, http://ris\n"
 
 
 def test_the_rest_api_is_asked_with_method_address_and_body(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_the_rest_api_is_asked_with_method_address_and_body(tmp_path: Path) -> N
     with callbacks_of(tmp_path, lua="") as callbacks:
         callbacks.rest = rest
         lines = callbacks.execute_lua(text).result(20).splitlines()
-    assert lines == ["x", '{"ID": "x"}\t{"ID": "x"}', '{"ID": "x"}\tnil']
+    assert lines == ["x", '{"ID": "x"}, {"ID": "x"}', '{"ID": "x"}, nil']
     assert asked == [
         ("GET", "/system", b"", {}),
         ("POST", "/a", b"body", {"h": "v"}),
@@ -429,10 +429,174 @@ def test_coroutines_work_as_ever(tmp_path: Path) -> None:
       print(pcall(coroutine.wrap(function() error('oh', 0) end)))
     """
     assert run(tmp_path, text).splitlines() == [
-        "true\t2",
-        "true\t5\tend",
-        "dead\tfalse",
+        "true, 2",
+        "true, 5, end",
+        "dead, false",
         "x",
         "y",
-        "false\toh",
+        "false, oh",
+    ]
+
+
+GUARD = "function IncomingHttpRequestFilter(method, uri, ip, user, headers)\n%s\nend"
+
+
+def admitted(folder: Path, body: str, **given: Any) -> bool:
+    request = HttpRequest("GET", "/statistics", "192.0.2.1", "nurse", {"host": "mwl", "x": "\xe9"})
+    with callbacks_of(folder, lua=GUARD % body, **given) as callbacks:
+        assert callbacks.filters_http
+        return callbacks.admit(request).result(20)
+
+
+def test_the_filter_of_http_decides_and_is_told_what_is_asked(tmp_path: Path) -> None:
+    told = """
+      return method == 'GET' and uri == '/statistics' and ip == '192.0.2.1'
+        and user == 'nurse' and headers['host'] == 'mwl' and headers.x == 'é'
+    """
+    assert admitted(tmp_path, told)
+    assert not admitted(tmp_path, "return uri ~= '/statistics'")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("error('no')", 0xC000),
+        ("return nil", 0xC000),
+        ("return 1", 0xC000),
+        ("return print", 0xC000),
+        ("while true do end", 0xC002),
+    ],
+)
+def test_a_filter_of_http_that_gives_no_answer_fails(
+    tmp_path: Path, body: str, status: int
+) -> None:
+    with captured_log() as log, pytest.raises(RequestRefused) as caught:
+        admitted(tmp_path, body, timeout_s=TIME_LIMIT_S)
+    assert caught.value.status == status
+    assert log.events("callback_failed")[0]["callback"] == "IncomingHttpRequestFilter"
+
+
+def test_a_filter_of_http_may_come_later(tmp_path: Path) -> None:
+    with callbacks_of(tmp_path, lua="") as callbacks:
+        assert not callbacks.filters_http
+        callbacks.execute_lua(GUARD % "return false").result(20)
+        assert callbacks.filters_http
+
+
+def test_a_filter_of_http_that_goes_lets_nobody_in(tmp_path: Path) -> None:
+    request = HttpRequest("GET", "/", "192.0.2.1", "", {})
+    lua = GUARD % "IncomingHttpRequestFilter = nil return true"
+    with callbacks_of(tmp_path, lua=lua) as callbacks:
+        assert callbacks.admit(request).result(20)
+        assert callbacks.filters_http
+        with pytest.raises(RequestRefused):
+            callbacks.admit(request).result(20)
+        callbacks.execute_lua("IncomingHttpRequestFilter = nil").result(20)
+        assert not callbacks.filters_http
+
+
+BEGINNING = """
+    begun = 0
+    function Initialize()
+      begun = begun + 1
+      if broken then error('not yet') end
+    end
+    function Finalize() LogWarning('finalized after ' .. begun) end
+    function IncomingWorklistRequestFilter(query)
+      query['0010,0020'] = 'P' .. begun
+      return query
+    end
+"""
+
+
+def test_initialize_is_called_once_before_all_others_and_finalize_last(tmp_path: Path) -> None:
+    with captured_log() as log, site_of(tmp_path, lua=BEGINNING) as site:
+        fill(site)
+        assert site.accessions({"PatientID": ""}) == ["A1"]
+        assert site.accessions({"PatientID": ""}) == ["A1"]
+    assert [event["message"] for event in log.events("script_warning")] == ["finalized after 1"]
+
+
+def test_the_start_of_the_server_is_that_of_the_scripts(tmp_path: Path) -> None:
+    lua = "function Initialize() LogWarning('begun') end function OnHeartBeat() end"
+    with captured_log() as log, callbacks_of(tmp_path, lua=lua) as callbacks:
+        callbacks.started(lambda function: function())
+        assert callbacks.execute_lua("print(1)").result(20) == "1\n"
+    assert [event["message"] for event in log.events("script_warning")] == ["begun"]
+    assert log.events("callback_never_called")[0]["functions"] == ["OnHeartBeat"]
+
+
+def test_while_initialize_fails_so_does_every_query(tmp_path: Path) -> None:
+    lua = f"broken = true {BEGINNING}"
+    with captured_log() as log, site_of(tmp_path, lua=lua) as site:
+        fill(site)
+        for _ in range(2):
+            assert site.ask({"PatientID": ""}).outcome.status == 0xC000
+    failed = log.events("callback_failed")
+    assert [event["callback"] for event in failed] == ["Initialize"] * 2
+    assert "not yet" in failed[0]["error"]
+
+
+@pytest.mark.parametrize("call", ["os.exit(3)", "os.exit()", "debug.debug()"])
+def test_a_script_cannot_end_the_server_or_wait_for_a_keyboard(tmp_path: Path, call: str) -> None:
+    with captured_log() as log:
+        assert filtered(tmp_path, f"{call}\nreturn query", {}) == []
+    (event,) = log.events("callback_failed")
+    assert event["line"] == 2
+    assert "is not for scripts of a server" in event["error"]
+
+
+@pytest.mark.parametrize("text", ["bad", "", "nil", "{", "[" * 100_000])
+def test_what_is_no_json_is_nil(tmp_path: Path, text: str) -> None:
+    assert run(tmp_path, f"print(ParseJson('{text}'), ParseJson(nil), ParseJson())") == (
+        "nil, nil, nil\n"
+    )
+
+
+def test_text_that_is_no_utf_8_is_shown_and_stays_as_it_is(tmp_path: Path) -> None:
+    text = """
+      print('a' .. string.char(255), string.sub('é', 1, 1))
+      io.write('b', string.char(255), '\\n')
+      PrintRecursive({string.char(255)})
+      print(DumpJson({string.char(255)}))
+      print(ParseJson('"\\\\ud800"') ~= nil, #GenerateUuid())
+    """
+    replaced = "\N{REPLACEMENT CHARACTER}"
+    assert run(tmp_path, text).split() == [
+        *(f"a{replaced},", replaced, f"b{replaced}"),
+        *("[", f'"{replaced}"', "]", f'["{replaced}"]', "true,", "36"),
+    ]
+    with captured_log() as log:
+        body = "print(string.char(255)) LogError('é' .. string.char(255)) return query"
+        assert filtered(tmp_path, body, {}) == ["A1", "A2"]
+    assert log.events("script_error")[0]["message"] == f"é{replaced}"
+
+
+@pytest.mark.parametrize(
+    "call", ["DumpJson(print)", "SetHttpTimeout('soon')", "PrintRecursive({f = print})"]
+)
+def test_what_a_helper_cannot_do_has_its_line_and_traceback(tmp_path: Path, call: str) -> None:
+    with captured_log() as log:
+        assert filtered(tmp_path, f"\n{call}\nreturn query", {}) == []
+    (event,) = log.events("callback_failed")
+    assert (event["script"], event["line"]) == (str(tmp_path / "site.lua"), 3)
+    assert "stack traceback" in event["traceback"]
+    with pytest.raises(MwlError, match="script:1: "):
+        run(tmp_path, call)
+
+
+def test_what_debian_lua_has_of_5_2_is_there(tmp_path: Path) -> None:
+    text = """
+      print(math.pow(2, 10), bit32.band(0xFF, 0x0F), bit32.bor(1, 2), bit32.bxor(3, 1))
+      print(bit32.bnot(0), bit32.lshift(1, 31), bit32.lshift(1, 32), bit32.rshift(-1, 28))
+      print(bit32.arshift(-8, 1), bit32.arshift(8, 1), bit32.arshift(-1, 40), bit32.btest(4, 6))
+      print(bit32.lrotate(0x80000001, 1), bit32.rrotate(1, 1), bit32.lrotate(7, 0))
+      print(bit32.extract(0xABCD, 4, 8), bit32.replace(0, 0xF, 8, 4), bit32.band())
+    """
+    assert run(tmp_path, text).splitlines() == [
+        "1024.0, 15, 3, 2",
+        "4294967295, 2147483648, 0, 15",
+        "4294967292, 4, 4294967295, true",
+        "3, 2147483648, 7",
+        "188, 3840, 4294967295",
     ]

@@ -446,3 +446,24 @@ def test_changes_are_heard_when_the_server_starts_and_stops(tmp_path: Path) -> N
     with captured_log() as log, callbacks_of(tmp_path, python=script) as callbacks:
         callbacks.started(lambda function: function())
     assert [event["message"] for event in log.events("script_warning")] == ["True", "False"]
+
+
+def test_what_a_script_prints_goes_into_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = """
+        import sys
+        import orthanc
+
+        def on_worklist(answers, query, issuer, called):
+            print("seen", 1, None)
+            print("a", "b", sep="", end="")
+            print("aside", file=sys.stderr)
+
+        orthanc.RegisterWorklistCallback(on_worklist)
+    """
+    with captured_log() as log:
+        ask(tmp_path, script, {})
+    said = [event["message"] for event in log.events("script_output")]
+    assert said == ["seen 1 None", "ab"]
+    assert capsys.readouterr() == ("", "aside\n")

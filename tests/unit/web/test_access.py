@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from mwl.web.access import Guard, Rules, is_loopback, is_user, refusal
+from mwl.callbacks import HttpRequest
+from mwl.errors import RequestRefused
+from mwl.web.access import Guard, Rules, is_loopback, is_user, refusal, user_of
 from mwl.web.within import call
 from support.telemetry import captured_log
 
@@ -207,6 +209,41 @@ class FromHere(Guard):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__({**scope, "client": ("127.0.0.1", 1)}, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [(True, 200), (False, 403), (None, 403), (RequestRefused(0xC002, "too late"), 500)],
+)
+async def test_a_script_decides_last(answer: object, status: int) -> None:
+    asked: list[HttpRequest] = []
+
+    async def admit(request: HttpRequest) -> bool:
+        asked.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[return-value]
+
+    rules = Rules(admit=admit)
+    with captured_log() as log:
+        headers = {**HERE, "Authorization": basic("nurse:secret:ü")}
+        for path in ("/a", "/a//", "/%61?b=c"):
+            reply = await call(FromHere(answered, rules), "PUT", path, b"", headers)
+            assert reply.status == status
+        assert (await call(Guard(answered, rules), "GET", "/a", b"", HERE)).status == 403
+    assert len(asked) == 3  # nobody else gets so far
+    for request in asked:
+        seen = (request.method, request.uri, request.host, request.user, request.headers["host"])
+        assert seen == ("PUT", "/a", "127.0.0.1", "nurse", "localhost:8042")
+    assert len(log.events("http_refused")) == (1 if status == 200 else 4)
+
+
+@pytest.mark.parametrize(
+    ("header", "user"),
+    [("", ""), ("Bearer x", ""), ("Basic !", ""), (basic("a"), "a"), (basic(":x"), "")],
+)
+def test_the_name_of_who_asks_is_that_of_the_header(header: str, user: str) -> None:
+    assert user_of(Headers({"authorization": header})) == user
 
 
 async def test_what_passes_is_logged_without_its_query() -> None:
