@@ -92,7 +92,8 @@ def _json_value(text: str, vr: str) -> str | int | float | dict[str, str] | None
         groups = text.split("=")
         if len(groups) > len(_NAME_GROUPS):
             raise DatasetError(f"a person name of {len(groups)} component groups")
-        return {name: group for name, group in zip(_NAME_GROUPS, groups, strict=False) if group}
+        named = zip(_NAME_GROUPS, groups, strict=False)
+        return {name: group for name, group in named if group} or None
     if vr in _JSON_NUMBERS:
         return _json_number(vr, text.strip(" "))
     return text
