@@ -16,7 +16,8 @@ from mwl.config.load import (
     load,
     of_folder,
 )
-from mwl.config.options import OPTIONS, Option, modality_of
+from mwl.config.option import Option, modality_of
+from mwl.config.options import OPTIONS
 from mwl.config.serving import missing_here, refusals, require_worklist
 from mwl.config.values import MANUFACTURERS, DictionaryEntry, Modality
 

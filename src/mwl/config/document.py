@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from mwl.config.load import Config, Loaded
-from mwl.config.options import OPTIONS, Option
+from mwl.config.option import Option
+from mwl.config.options import OPTIONS
 
 _WIDTH = 90
 _HEADER = """\

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mwl.config.options import OPTIONS, SECTION_ALIASES, Option
+from mwl.config.option import Option
+from mwl.config.options import OPTIONS, SECTION_ALIASES
 from mwl.config.orthanc import (
     KNOWN_MODALITY_OPTIONS,
     KNOWN_ORTHANC_OPTIONS,

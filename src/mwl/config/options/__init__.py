@@ -1,0 +1,22 @@
+"""Every option there is, as one table, by subject.
+
+The table drives reading (`mwl.config.load`), the file that `mwl config init` prints, what `mwl
+config show` prints, and the reference page.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mwl.config.option import Option
+from mwl.config.options.dicom import DICOM
+from mwl.config.options.http import HTTP
+from mwl.config.options.scripts import SCRIPTS
+from mwl.config.options.worklists import WORKLISTS
+
+__all__ = ["OPTIONS", "SECTION_ALIASES"]
+
+OPTIONS: tuple[Option, ...] = (*DICOM, *HTTP, *SCRIPTS, *WORKLISTS)
+"""All options, in the order in which a configuration file should have them."""
+
+SECTION_ALIASES: Mapping[str, str] = MappingProxyType({"ModalityWorklists": "Worklists"})
+"""Other names of sections: Orthanc's sample plugin is called ModalityWorklists."""
