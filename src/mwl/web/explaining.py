@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from fastapi import APIRouter, Request, Response
 
@@ -15,6 +15,7 @@ from mwl.errors import InputError
 from mwl.explain import explain
 from mwl.explain.document import document
 from mwl.keys import USUAL_KEYS, identifier_of
+from mwl.web.asked import keys_of
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
 from mwl.web.routing import ANY_OBJECT, JSON, STRING, STRINGS, Route, object_of, router_of
@@ -110,12 +111,19 @@ def _identifier(body: dict[str, Any]) -> Elements:
     ):
         raise ApiError("BadFileFormat", "Array of strings expected in field: Keys")
     try:
+        if _is_orthancs(query):
+            return identifier_of([*keys_of(query), *(keys or [])])
         base = None if query is None else from_json(query)
         also = () if keys or base is not None else USUAL_KEYS
         return identifier_of(keys or [], base=base, also=also)
     except InputError as error:
         message = " ".join(filter(None, (error.message, error.hint)))
         raise ApiError("ParameterOutOfRange", message) from error
+
+
+def _is_orthancs(query: object) -> TypeGuard[dict[str, Any]]:
+    """Tell Orthanc's form of a query from DICOM JSON, in which each value is an object."""
+    return isinstance(query, dict) and not all(isinstance(one, dict) for one in query.values())
 
 
 def router(context: Context) -> APIRouter:
@@ -135,7 +143,10 @@ def router(context: Context) -> APIRouter:
                             **STRINGS,
                             "description": "Keys as for `mwl find -k`; without any, the usual.",
                         },
-                        "Query": {"type": "object", "description": "A query as DICOM JSON."},
+                        "Query": {
+                            "type": "object",
+                            "description": "A query as DICOM JSON, or as Orthanc takes it.",
+                        },
                         "CallingAet": STRING,
                         "CalledAet": STRING,
                         "Host": STRING,

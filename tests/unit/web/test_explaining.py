@@ -51,13 +51,22 @@ async def test_a_query_may_be_dicom_json(api: Api) -> None:
     assert [answer["source"] for answer in found["answers"]] == ["p2.wl"]
 
 
+async def test_a_query_may_be_written_as_orthanc_takes_it(api: Api) -> None:
+    query = {"0010,0020": "P2", "ScheduledProcedureStepSequence": [{"Modality": ""}]}
+    found = (await api.ask("POST", "/worklists/explain", {"Query": query})).json()
+    assert [answer["source"] for answer in found["answers"]] == ["p2.wl"]
+    assert found["returned"] == ["Modality"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"Keys": "PatientID"},
         {"Keys": [1]},
         {"Keys": ["NoKeyword=1"]},
-        {"Query": {"PatientID": "x"}},
+        {"Query": {"PatientID": {"Value": "x"}}},
+        {"Query": {"PatientID": 5}},
+        {"Query": {"NoKeyword": ""}},
         {"Query": 3},
         {"CallingAet": ""},
         {"CallingAet": "x" * 17},
