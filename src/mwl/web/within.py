@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 
 class Reply(NamedTuple):
@@ -38,22 +38,6 @@ async def call(
         body: Body of the request.
         headers: Headers of the request.
     """
-    parts = urlsplit(uri)
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(parts.path),
-        "raw_path": parts.path.encode(),
-        "query_string": parts.query.encode(),
-        "root_path": "",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
-        "client": None,
-        "server": None,
-    }
     parts_to_send = [{"type": "http.request", "body": body, "more_body": False}]
     answered: list[Message] = []
     is_answered = asyncio.Event()
@@ -70,10 +54,29 @@ async def call(
         if message["type"] == "http.response.body" and not message.get("more_body"):
             is_answered.set()
 
-    await app(scope, receive, send)
+    await app(_scope(method, uri, headers or {}), receive, send)
     start, *rest = answered
     return Reply(
         start["status"],
         b"".join(message.get("body", b"") for message in rest),
         {name.decode(): value.decode("latin-1") for name, value in start["headers"]},
     )
+
+
+def _scope(method: str, uri: str, headers: Mapping[str, str]) -> Scope:
+    parts = urlsplit(uri)
+    given = {name.lower(): value for name, value in headers.items()}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(parts.path),
+        "raw_path": parts.path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+        "client": None,
+        "server": None,
+    }
