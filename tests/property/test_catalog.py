@@ -259,3 +259,7 @@ TestScannedFolder = ScannedFolderMachine.TestCase
 # The kernel takes 10 ms to close a watch, and an example closes several.
 TestWatchedFolder.settings = settings(max_examples=60, stateful_step_count=30)
 TestScannedFolder.settings = settings(max_examples=60, stateful_step_count=30)
+
+# Each restart syncs a snapshot to the disk, which takes half a second on a disk that is busy.
+TestWatchedFolder.pytestmark = [pytest.mark.timeout(240)]
+TestScannedFolder.pytestmark = [pytest.mark.timeout(240)]
