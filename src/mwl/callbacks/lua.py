@@ -54,7 +54,7 @@ NEVER_CALLED = (
 )
 """Orthanc's other callbacks: of images, jobs and time."""
 
-EARLIER = 0.95
+EARLIER = 0.9
 """Share of the time limit after which a script is interrupted."""
 
 NESTING_LIMIT = 64
