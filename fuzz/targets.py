@@ -1,79 +1,40 @@
-"""What is fuzzed: one function a harness, which takes any bytes and returns, or has found a fault.
+"""What is fuzzed: one row a harness, with what it starts from.
 
-The functions hold what the tests in `tests/property` hold. They import nothing but mwl, so that a
-test can run them over a corpus without atheris.
+A harness takes any bytes and returns, or has found a fault. It holds what the tests in
+`tests/property` hold.
 """
 
-from mwl.dataset import (
-    ENCODINGS,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    Elements,
-    character_set,
-    encode,
-    encode_file,
-    read_dicom_file,
-    to_json,
-)
-from mwl.dump import STORED, dump_file, undump
-from mwl.errors import DatasetError, InputError
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fuzz import files, queries, wire
 
 
-def text_reader(data: bytes) -> None:
-    """Any bytes are the text of a data set, which a file can hold, or refused with a message."""
-    try:
-        found = undump(data)
-    except InputError:
-        return
-    encoded = encode_file(found.elements, found.transfer_syntax, found.meta)
-    again = read_dicom_file(encoded).elements
-    assert says_the_same(found.elements, again), "the file that was written says something else"
+class Target(NamedTuple):
+    """A harness.
 
-
-def says_the_same(written: Elements, read: Elements) -> bool:
-    """Tell whether a data set was read back as it was written.
-
-    An element may come back as UN, or have been one: the reader gives it the VR of the dictionary
-    where that is safe (PS3.5 6.2.2), and implicit VR names none.
+    Args:
+        run: Takes an input; returns when nothing is wrong with what becomes of it.
+        seeds: Gives inputs to start from.
+        longest: Longest input tried, in bytes.
     """
-    if list(written) != list(read):
-        return False
-    for one, other in zip(written.values(), read.values(), strict=True):
-        if isinstance(one.value, tuple) and isinstance(other.value, tuple):
-            if len(one.value) != len(other.value):
-                return False
-            if not all(map(says_the_same, one.value, other.value)):
-                return False
-        elif one.value != other.value and "UN" not in {one.vr, other.vr}:
-            return False
-    return True
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+    longest: int = 4096
 
 
-def data_set_reader(data: bytes) -> None:
-    """Any bytes are a file, which has a text and is the same after it, or refused."""
-    try:
-        file = read_dicom_file(data)
-    except DatasetError:
-        return
-    if _has_meta_information(file.elements):
-        return  # PS3.10 7.1 has it before the data set, and in a text that is where it goes
-    expected = encode(file.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-    for encoding in ("utf-8", STORED):
-        text = dump_file(file, encoding)
-        found = undump(text, STORED if encoding == STORED else None, EXPLICIT_VR_LITTLE_ENDIAN)
-        written = encode(found.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
-        assert written == expected, f"changed by its text in {encoding}"
-    try:
-        to_json(file.elements, character_set(file.elements, ENCODINGS["Ascii"]))
-    except DatasetError:
-        return
-
-
-def _has_meta_information(elements: Elements) -> bool:
-    return any(
-        tag >> 16 == 0x0002
-        or (isinstance(value, tuple) and any(_has_meta_information(item) for item in value))
-        for tag, _, value in elements.values()
-    )
-
-
-TARGETS = {"text_reader": text_reader, "data_set_reader": data_set_reader}
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "pdu": Target(wire.pdu, wire.pdu_seeds),
+        "association": Target(wire.association, wire.association_seeds),
+        "command": Target(wire.command, wire.command_seeds, 512),
+        "data_set_reader": Target(files.data_set_reader, files.sample_files, 8192),
+        "matcher": Target(queries.matcher, queries.identifiers, 2048),
+        "text_reader": Target(files.text_reader, files.texts, 8192),
+        "dicom_json": Target(files.dicom_json, files.models, 8192),
+        "configuration": Target(files.configuration, files.configurations, 8192),
+    }
+)
+"""All harnesses, by the name that `scripts/fuzz --target` takes."""

@@ -261,5 +261,5 @@ TestWatchedFolder.settings = settings(max_examples=60, stateful_step_count=30)
 TestScannedFolder.settings = settings(max_examples=60, stateful_step_count=30)
 
 # Each restart syncs a snapshot to the disk, which takes half a second on a disk that is busy.
-TestWatchedFolder.pytestmark = [pytest.mark.timeout(240)]
-TestScannedFolder.pytestmark = [pytest.mark.timeout(240)]
+for case in (TestWatchedFolder, TestScannedFolder):
+    pytest.mark.timeout(240)(case)

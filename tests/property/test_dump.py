@@ -6,7 +6,7 @@ from contextlib import suppress
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fuzz.targets import text_reader
+from fuzz.files import text_reader
 from mwl.dataset import (
     ENCODINGS,
     EXPLICIT_VR_LITTLE_ENDIAN,

@@ -139,6 +139,16 @@ def test_group_lengths_are_skipped_at_every_level() -> None:
     assert decode(data, EXPLICIT_VR_LITTLE_ENDIAN) == expected
 
 
+@pytest.mark.parametrize("length", [-1, UNDEFINED])
+def test_a_group_length_that_is_a_sequence_is_skipped_with_all_that_it_holds(length: int) -> None:
+    items = implicit(ITEM, explicit(0x00080060, "CS", b"CT"))
+    if length == UNDEFINED:
+        items += implicit(SEQUENCE_END, b"")
+    data = explicit(0x00400000, "SQ", items, length=length) + explicit(0x00401001, "SH", b"RP")
+    expected = data_set(RequestedProcedureID="RP")
+    assert decode(data, EXPLICIT_VR_LITTLE_ENDIAN) == expected
+
+
 def test_trailing_padding_is_skipped() -> None:
     data = explicit(0x00100020, "LO", b"P1") + explicit(0xFFFCFFFC, "OB", b"\0" * 20)
     assert decode(data, EXPLICIT_VR_LITTLE_ENDIAN) == data_set(PatientID="P1")

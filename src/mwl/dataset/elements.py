@@ -346,7 +346,7 @@ def _read_special(
         if syntax.explicit and vr not in {"SQ", "UN"}:
             raise DatasetError(f"undefined length with VR {vr}", offset=position, tag=tag)
         sequence, stop = _read_items(data, items, start, end, depth, delimited=True)
-        return Element(tag, "SQ", sequence), stop
+        return None if is_skipped(tag) else Element(tag, "SQ", sequence), stop
     stop = start + length
     if stop > end:
         raise DatasetError(
@@ -354,10 +354,10 @@ def _read_special(
             offset=position,
             tag=tag,
         )
-    if vr == "SQ":
-        return Element(tag, vr, _read_items(data, syntax, start, stop, depth)[0]), stop
     if is_skipped(tag):
         return None, stop
+    if vr == "SQ":
+        return Element(tag, vr, _read_items(data, syntax, start, stop, depth)[0]), stop
     value = data[start:stop]
     if syntax.explicit and vr == "UN":
         return _read_unknown(tag, value, depth), stop
