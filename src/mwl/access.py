@@ -42,6 +42,7 @@ class KnownCaller:
         host: IP address it calls from.
         allow_echo: Whether it may use C-ECHO.
         allow_find_worklist: Whether it may query the worklist.
+        tls_subject: Name in the certificate that it has to show; empty for any or none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class KnownCaller:
     host: str
     allow_echo: bool = True
     allow_find_worklist: bool = True
+    tls_subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +80,14 @@ class AccessPolicy:
     modalities: tuple[KnownCaller, ...] = ()
     loopback_may_query: bool = False
     _by_title: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
+    _binds: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_title: dict[str, list[KnownCaller]] = {}
         for modality in self.modalities:
             by_title.setdefault(self.fold(modality.ae_title), []).append(modality)
         object.__setattr__(self, "_by_title", by_title)
+        object.__setattr__(self, "_binds", any(one.tls_subject for one in self.modalities))
 
     def fold(self, ae_title: str) -> str:
         """Give an AE title in the form in which equal ones are the same text."""
@@ -95,6 +99,13 @@ class AccessPolicy:
         """Give the known callers with an AE title. Cost: one look-up."""
         return self._by_title.get(self.fold(ae_title), ())
 
+    def bound_entries(self, ae_title: str) -> Sequence[KnownCaller]:
+        """Give the known callers with an AE title, where all are bound to a certificate."""
+        if not self._binds:
+            return ()
+        entries = self.entries(ae_title)
+        return entries if all(entry.tls_subject for entry in entries) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -104,11 +115,14 @@ class Caller:
         calling_ae_title: AE title it gives itself, without the padding.
         called_ae_title: AE title it calls, without the padding.
         host: IP address it calls from.
+        certificate_names: Names in the certificate that it shows, as `mwl.tls.names_in` gives
+            them; none where it shows none.
     """
 
     calling_ae_title: str
     called_ae_title: str
     host: str
+    certificate_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +173,9 @@ def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
         policy.fold(caller.called_ae_title) != policy.fold(policy.ae_title)
     ):
         return _wrong_called_ae_title(policy, caller)
+    bound = policy.bound_entries(caller.calling_ae_title)
+    if bound and not _by_their_certificate(caller, bound):
+        return _wrong_certificate(caller, bound)
     if (
         policy.always_allow_echo
         or policy.always_allow_find_worklist
@@ -190,7 +207,7 @@ def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal
         return _unknown_caller(policy, caller)
     # Deviation: with several entries of one AE title Orthanc checks no host when all of them allow
     # the operation, which makes the check void.
-    entries_here = _from_their_host(policy, caller, entries)
+    entries_here = _by_their_certificate(caller, _from_their_host(policy, caller, entries))
     if not entries_here:
         return _wrong_host(caller, entries)
     granted = [_entry_allows(entry, operation) for entry in entries_here]
@@ -217,6 +234,15 @@ def _from_their_host(
         return list(entries)
     host = _canonical(caller.host)
     return [entry for entry in entries if _canonical(entry.host) == host]
+
+
+def _by_their_certificate(caller: Caller, entries: Sequence[KnownCaller]) -> list[KnownCaller]:
+    """Leave out the entries that are bound to another certificate than the caller's."""
+    return [
+        entry
+        for entry in entries
+        if not entry.tls_subject or entry.tls_subject.casefold() in caller.certificate_names
+    ]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -288,6 +314,19 @@ def _wrong_host(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
         comment=_comment(f"{caller.calling_ae_title} is known from another address"),
         explanation=f"DicomCheckModalityHost is true and DicomModalities expects {expected}",
         hint=f"inside DicomModalities set the host of {names} to {_canonical(caller.host)}",
+    )
+
+
+def _wrong_certificate(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
+    expected = " or ".join(f"{entry.tls_subject} ({entry.name})" for entry in entries)
+    if caller.certificate_names:
+        shown = f"its certificate says {', '.join(sorted(caller.certificate_names))}"
+    else:
+        shown = "it shows no certificate"
+    return Refusal(
+        comment=_comment(f"{caller.calling_ae_title} is bound to another certificate"),
+        explanation=f"TlsSubject in DicomModalities expects {expected}, and {shown}",
+        hint="let it call over TLS with its own certificate, or correct its TlsSubject",
     )
 
 

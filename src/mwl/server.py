@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from mwl import telemetry
 from mwl.access import AccessPolicy
@@ -25,11 +25,21 @@ from mwl.dataset import (
 )
 from mwl.errors import ConfigError, InputError, RequestRefused, StoreError
 from mwl.find import IDENTIFIER_LIMIT_BYTES, Worklist
+from mwl.net.certificates import Certificates, Watch
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, Service
+from mwl.net.handshake import Handshake
 from mwl.net.journal import Journal
 from mwl.net.listening import BACKLOG, Named, OnDemand, Running, listen, listen_on_loopback
-from mwl.site import KnownModalities, Worklists, access_policy, take_dictionary
+from mwl.site import (
+    KnownModalities,
+    Worklists,
+    access_policy,
+    dicom_credentials,
+    https_credentials,
+    take_dictionary,
+)
+from mwl.tls import client_context, server_context
 from mwl.wire import negotiation
 from mwl.wire.association import Limits
 
@@ -54,6 +64,7 @@ EVENTS_WITHIN_S = 1.0
 """Seconds after which event hooks hear of items that changed, at the latest."""
 
 _DICOM = Named("DicomHost", "DicomPort", "--port")
+_DICOM_TLS = Named("DicomHost", "DicomTlsPort", "DicomTlsPort")
 _HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
 
 
@@ -70,6 +81,7 @@ class Server:
     Attributes:
         host: Address of DICOM, as listened on.
         port: Its TCP port.
+        tls_port: TCP port of DICOM over TLS, 0 without.
         http_port: TCP port of HTTP, 0 without.
     """
 
@@ -82,11 +94,15 @@ class Server:
         self._ending: Ending = "stop"
         self._ended = asyncio.Event()
         self._connections: Connections | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._tls = _certificates(config)
+        self._https = _https_certificates(config)
+        self._watch: Watch | None = None
         self._preloading: Callable[[], None] = _nothing
         self._watching: Callable[[], None] = _nothing
         self.host = ""
         self.port = 0
+        self.tls_port = 0
         self.http_port = 0
 
     async def start(self) -> Self:
@@ -102,25 +118,12 @@ class Server:
         connections = self._connections = Connections(loop, service.limits)
         _raise_file_limit()
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
-        tls = tls_context(config)
-        listening, http_sockets = _listen(config)
-        # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._listener = await loop.create_server(
-            lambda: DicomConnection(service, connections, loop),
-            sock=listening,
-            backlog=BACKLOG,
-        )
-        self.host, self.port = listening.getsockname()[:2]
-        telemetry.emit(
-            "listening",
-            ae_title=config.dicom_ae_title,
-            host=self.host,
-            port=self.port,
-            folder=str(config.worklists.database.absolute()),
-        )
+        dicom_sockets, http_sockets = _listen(config)
+        await self._serve_dicom(service, connections, dicom_sockets)
         if http_sockets:
-            self._serve_http(service, http_sockets, tls)
+            self._serve_http(service, http_sockets)
+        self._watch = Watch(loop, [one for one in (self._tls, self._https) if one is not None])
+        self._watch.start()
         if (worklist := self._worklists.of_everyone()) is not None:
             self._preloading = _preload(loop, worklist, self._when_loaded)
         else:
@@ -134,10 +137,13 @@ class Server:
 
     async def stop(self) -> None:
         """Take no new association, let the open ones finish for a while, abort the rest."""
-        if self._listener is None or self._connections is None:
+        if not self._listeners or self._connections is None:
             return
         telemetry.emit("stopping", associations=len(self._connections))
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
+        if self._watch is not None:
+            self._watch.stop()
         self._preloading()
         self._watching()
         async with asyncio.TaskGroup() as ending:
@@ -220,9 +226,51 @@ class Server:
         if self._http is not None:
             self._http.begin()
 
-    def _serve_http(
-        self, service: Service, sockets: list[socket.socket], tls: ssl.SSLContext | None
+    async def _serve_dicom(
+        self, service: Service, connections: Connections, sockets: "_DicomSockets"
     ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def plain() -> DicomConnection:
+            return DicomConnection(service, connections, loop)
+
+        if sockets.plain is not None:
+            await self._listen_with(plain, sockets.plain, tls=False)
+        if sockets.tls is not None and (certificates := self._tls) is not None:
+            await self._listen_with(
+                lambda: Handshake(lambda: certificates.context, plain, connections, loop),
+                sockets.tls,
+                tls=True,
+            )
+
+    async def _listen_with(
+        self, make: Callable[[], asyncio.Protocol], listening: socket.socket, *, tls: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._listeners.append(await loop.create_server(make, sock=listening, backlog=BACKLOG))
+        self._tell_of(listening, tls=tls)
+
+    def _tell_of(self, listening: socket.socket, *, tls: bool) -> None:
+        host, port = listening.getsockname()[:2]
+        self.host = host
+        if tls:
+            self.tls_port = port
+        if not tls or not self.port:
+            self.port = port
+        config = self._config
+        telemetry.emit(
+            "listening",
+            ae_title=config.dicom_ae_title,
+            host=host,
+            port=port,
+            tls=tls or None,
+            folder=str(config.worklists.database.absolute()),
+        )
+
+    def _serve_http(self, service: Service, sockets: list[socket.socket]) -> None:
+        tls = None if self._https is None else self._https.following()
         loop = asyncio.get_running_loop()
         host, self.http_port = sockets[0].getsockname()[:2]
 
@@ -272,14 +320,22 @@ class Server:
             reset=partial(loop.call_soon, self.end, "reset"),
             journal=service.journal,
             access=lambda: service.access,
+            tls=self._client_tls,
             execute_lua=self._execute_lua if config.execute_lua_enabled else None,
             metrics=web.Metrics(
                 service.journal,
                 lambda: self._worklists.opened,
                 lambda: self._connections.associations if self._connections else 0,
                 telemetry.COUNTS,
+                self._days_left,
             ),
         )
+
+    def _client_tls(self) -> ssl.SSLContext:
+        return client_context(dicom_credentials(self._config))
+
+    def _days_left(self) -> Mapping[str, float]:
+        return {} if self._watch is None else self._watch.days_left()
 
     def _http_rules(self) -> "web.Rules":
         from mwl import web  # noqa: PLC0415 - see `_serve_http`
@@ -331,13 +387,31 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen(config: Config) -> tuple[socket.socket, list[socket.socket]]:
-    """Give the listening sockets of DICOM and of HTTP: both, or neither."""
-    dicom = listen(config.dicom_host, config.dicom_port, _DICOM)
+class _DicomSockets(NamedTuple):
+    """What listens for DICOM: without encryption, with it, or one of each."""
+
+    plain: socket.socket | None
+    tls: socket.socket | None
+
+
+def _listen(config: Config) -> tuple[_DicomSockets, list[socket.socket]]:
+    """Give the listening sockets of DICOM and of HTTP: all, or none."""
+    opened: list[socket.socket] = []
     try:
+        main = listen(config.dicom_host, config.dicom_port, _DICOM)
+        opened.append(main)
+        if config.dicom_tls_enabled:
+            dicom = _DicomSockets(None, main)
+        elif config.dicom_tls_port:
+            second = listen(config.dicom_host, config.dicom_tls_port, _DICOM_TLS)
+            opened.append(second)
+            dicom = _DicomSockets(main, second)
+        else:
+            dicom = _DicomSockets(main, None)
         return dicom, _listen_http(config)
     except ConfigError:
-        dicom.close()
+        for sock in opened:
+            sock.close()
         raise
 
 
@@ -359,31 +433,28 @@ def _listen_http(config: Config) -> list[socket.socket]:
         return []
 
 
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """Give what HTTPS is encrypted with; None without.
+def _certificates(config: Config) -> Certificates | None:
+    """Give the certificates of DICOM over TLS; None without.
 
     Raises:
-        ConfigError: A file with certificates cannot be used.
+        ConfigError: A file cannot be used.
+    """
+    if not config.dicom_tls_enabled and not config.dicom_tls_port:
+        return None
+    credentials = dicom_credentials(config)
+    return Certificates(partial(server_context, credentials), credentials.files)
+
+
+def _https_certificates(config: Config) -> Certificates | None:
+    """Give the certificates of HTTPS; None without.
+
+    Raises:
+        ConfigError: A file cannot be used.
     """
     if not config.http_server_enabled or not config.ssl_enabled:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    option, file = "SslCertificate", config.ssl_certificate
-    try:
-        context.load_cert_chain(file)
-        if config.ssl_verify_peers:
-            option, file = "SslTrustedClientCertificates", config.ssl_trusted_client_certificates
-            context.load_verify_locations(file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # an SSLError is one
-        expected = (
-            "a certificate and its private key, without a password"
-            if option == "SslCertificate"
-            else "certificates"
-        )
-        message = f"{file}: {error.strerror or error}; expected is a PEM file with {expected}"
-        raise ConfigError(message, option=option) from error
-    return context
+    credentials = https_credentials(config)
+    return Certificates(partial(server_context, credentials), credentials.files)
 
 
 def _preload(

@@ -26,6 +26,7 @@ from mwl.store.directory import COMMENT, DirectoryStore, subfolder
 from mwl.store.memory import MemoryStore
 from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot
+from mwl.tls import Credentials, PemFile
 
 
 class Worklists:
@@ -309,6 +310,43 @@ class KnownModalities:
         self._changed(access_policy(dataclasses.replace(self._config, modalities=modalities)))
 
 
+def dicom_credentials(config: Config) -> Credentials:
+    """Say who this server is over DICOM, and whom it believes."""
+    return Credentials(
+        certificate=_pem(config.dicom_tls_certificate, "DicomTlsCertificate"),
+        private_key=_pem(config.dicom_tls_private_key, "DicomTlsPrivateKey"),
+        trusted=_pem(config.dicom_tls_trusted_certificates, "DicomTlsTrustedCertificates"),
+        peer_certificate_required=config.dicom_tls_remote_certificate_required,
+        least_version=config.dicom_tls_minimum_protocol_version,
+        ciphers=config.dicom_tls_ciphers_accepted,
+    )
+
+
+def https_credentials(config: Config) -> Credentials:
+    """Say who this server is over HTTP, and whom it believes."""
+    verifies = config.ssl_verify_peers
+    trusted = config.ssl_trusted_client_certificates if verifies else None
+    return Credentials(
+        certificate=PemFile(config.ssl_certificate, "SslCertificate"),
+        trusted=_pem(trusted, "SslTrustedClientCertificates"),
+        peer_certificate_required=verifies,
+    )
+
+
+def credentials_in_use(config: Config) -> list[Credentials]:
+    """Give who this server is wherever it encrypts."""
+    found = []
+    if config.dicom_tls_enabled or config.dicom_tls_port:
+        found.append(dicom_credentials(config))
+    if config.http_server_enabled and config.ssl_enabled:
+        found.append(https_credentials(config))
+    return found
+
+
+def _pem(path: Path | None, option: str) -> PemFile | None:
+    return None if path is None else PemFile(path, option)
+
+
 def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:
     """Give the folder that `Worklists.Snapshot` names, None for none."""
     if setting == "off":
@@ -361,6 +399,7 @@ def access_policy(config: Config) -> AccessPolicy:
                 modality.host,
                 modality.allow_echo,
                 modality.allow_find_worklist,
+                modality.tls_subject,
             )
             for modality in config.modalities
         ),

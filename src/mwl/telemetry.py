@@ -178,6 +178,23 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             Level.WARNING,
             "A peer broke the protocol: what was found and the reason of the A-ABORT sent.",
         ),
+        "tls_refused": Event(
+            Level.WARNING,
+            "A connection to the TLS port came to nothing: who called and why no TLS was agreed "
+            'upon, of the caller as "it".',
+        ),
+        "certificates_loaded": Event(
+            Level.INFO, "Certificates were read again after their files had changed."
+        ),
+        "certificates_kept": Event(
+            Level.ERROR,
+            "Files with certificates changed and cannot be used: the old ones stay in force.",
+        ),
+        "certificate_expires": Event(
+            Level.WARNING,
+            "A certificate expires soon or has expired: the option that names it, its file, and "
+            "the days left.",
+        ),
         "http_listening": Event(
             Level.INFO, "The server takes HTTP requests: address and port, whether with TLS."
         ),

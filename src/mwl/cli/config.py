@@ -154,14 +154,18 @@ def _notes_of_scripts(config: Config) -> list[Note]:
 
 
 def _refusals_of_tls(config: Config) -> list[ConfigError]:
-    from mwl.server import tls_context  # noqa: PLC0415 - the help does not wait for it
+    from mwl.site import credentials_in_use  # noqa: PLC0415 - the help does not wait for it
+    from mwl.tls import server_context  # noqa: PLC0415 - see above
 
-    try:
-        if config.ssl_certificate.is_file():  # of a file that is missing a warning tells
-            tls_context(config)
-    except ConfigError as error:
-        return [error]
-    return []
+    errors = []
+    for credentials in credentials_in_use(config):
+        if not all(file.path.is_file() for file in credentials.files):
+            continue  # a warning tells of it
+        try:
+            server_context(credentials)
+        except ConfigError as error:
+            errors.append(error)
+    return errors
 
 
 @config.command("show")

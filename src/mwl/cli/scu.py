@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
-from mwl.cli.arguments import checked_ae_title
+from mwl.cli.arguments import checked_ae_title, fail
 from mwl.cli.queries import query_of
 from mwl.dataset import (
     ENCODINGS,
@@ -24,10 +25,11 @@ from mwl.dataset import (
     values,
 )
 from mwl.dump import dump
-from mwl.errors import DatasetError, InputError, PeerRefused
+from mwl.errors import ConfigError, DatasetError, InputError, PeerRefused
 from mwl.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer, Response, associate
 from mwl.text import escape
+from mwl.tls import Credentials, PemFile, client_context
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 
@@ -91,20 +93,86 @@ Called = Annotated[
         metavar="THEM",
     ),
 ]
+Tls = Annotated[bool, typer.Option("--tls", help="Speak TLS; --tls-... options imply it.")]
+TlsTrusted = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        help="Certificates as PEM that vouch for the server's; without them any is believed.",
+        show_default=False,
+    ),
+]
+TlsCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert", metavar="FILE", help="Certificate to show, as PEM.", show_default=False
+    ),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key",
+        metavar="FILE",
+        help="Its private key as PEM, when it is not in the same file.",
+        show_default=False,
+    ),
+]
+TlsName = Annotated[
+    str,
+    typer.Option(
+        "--tls-name",
+        metavar="NAME",
+        help="Name that the server's certificate must be for. [default: any]",
+        show_default=False,
+    ),
+]
 Timeout = Annotated[
     float, typer.Option("-to", "--timeout", help="Seconds to wait for each answer.", min=0.1)
 ]
 
 
-def echo(
+def echo(  # noqa: PLR0913, PLR0917 - one argument an option
     host: Host,
     port: Port,
     calling: Calling = "MWL",
     called: Called = "ORTHANC",
     timeout: Timeout = 30.0,
+    tls: Tls = False,
+    tls_ca: TlsTrusted = None,
+    tls_cert: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_name: TlsName = "",
 ) -> None:
     """Verify that a DICOM server answers (C-ECHO)."""
-    _exit(asyncio.run(_echo(Peer(host, port, called, calling, timeout))))
+    context = _tls_context(tls, tls_ca, tls_cert, tls_key, tls_name)
+    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name)
+    _exit(asyncio.run(_echo(peer)))
+
+
+def _tls_context(
+    wanted: bool,
+    trusted: Path | None,
+    certificate: Path | None,
+    private_key: Path | None,
+    name: str,
+) -> ssl.SSLContext | None:
+    """Give what to encrypt with; None where nothing says so."""
+    if not (wanted or trusted or certificate or private_key or name):
+        return None
+    if name and trusted is None:
+        fail(ConfigError("a name is only checked with --tls-ca", option="--tls-name"))
+    if private_key is not None and certificate is None:
+        fail(ConfigError("a key is of no use without --tls-cert", option="--tls-key"))
+    credentials = Credentials(
+        certificate=None if certificate is None else PemFile(certificate, "--tls-cert"),
+        private_key=None if private_key is None else PemFile(private_key, "--tls-key"),
+        trusted=None if trusted is None else PemFile(trusted, "--tls-ca"),
+    )
+    try:
+        return client_context(credentials, check_name=bool(name))
+    except ConfigError as error:
+        fail(error)
 
 
 async def _echo(peer: Peer) -> int:
@@ -151,9 +219,15 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
     as_json: Annotated[bool, typer.Option("--json", help="Answers as DICOM JSON.")] = False,
     as_table: Annotated[bool, typer.Option("--table", help="Answers as a table.")] = False,
     timeout: Timeout = 30.0,
+    tls: Tls = False,
+    tls_ca: TlsTrusted = None,
+    tls_cert: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_name: TlsName = "",
 ) -> None:
     """Query a Modality Worklist (C-FIND)."""
-    peer = Peer(host, port, called, calling, timeout)
+    context = _tls_context(tls, tls_ca, tls_cert, tls_key, tls_name)
+    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name)
     try:
         queries = list(_queries(query_files or [], keys or [], as_table=as_table))
     except InputError as error:

@@ -70,6 +70,14 @@ class Config:
     deidentify_logs: bool
     queries_history_size: int
     dictionary: tuple[DictionaryEntry, ...]
+    dicom_tls_enabled: bool
+    dicom_tls_port: int
+    dicom_tls_certificate: Path | None
+    dicom_tls_private_key: Path | None
+    dicom_tls_trusted_certificates: Path | None
+    dicom_tls_remote_certificate_required: bool
+    dicom_tls_minimum_protocol_version: int
+    dicom_tls_ciphers_accepted: tuple[str, ...]
     http_server_enabled: bool
     http_port: int
     http_bind_addresses: tuple[str, ...]
@@ -427,7 +435,6 @@ class _Reader:
 
 # Options that change what a site relies on when they are on and are not done here.
 _SPECIAL: Mapping[str, str] = {
-    "DicomTlsEnabled": "TLS is not supported yet: this server talks without encryption",
     "DicomModalitiesInDatabase": "there is no database here: DicomModalities is what counts",
     "ReadOnly": "who may use HTTP may change what it offers",
     "Worklists.SaveInOrthancDatabase": "there is no database here: the folder is what is served",
@@ -439,7 +446,10 @@ _WORKLISTS = tuple(
     key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
 )
 _KEYS = {alias: option.key for option in OPTIONS for alias in option.aliases}
-_MODALITY = ("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist", "LocalAet", "Timeout")
+_MODALITY = (
+    *("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist", "LocalAet", "Timeout"),
+    *("UseDicomTls", "TlsSubject"),
+)
 _ALIKE = 0.8
 """How alike two names must be for one to be the other misspelt: 1 is equal."""
 

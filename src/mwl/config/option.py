@@ -166,7 +166,7 @@ def _paths(value: object, option: Option, folder: Path) -> tuple[Path, ...]:
     return tuple(_path(path, option, folder) for path in value)
 
 
-def _script(value: object, option: Option, folder: Path) -> Path | None:
+def _optional_path(value: object, option: Option, folder: Path) -> Path | None:
     return None if value == "" else _path(value, option, folder)
 
 
@@ -281,7 +281,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _paths,
             lambda paths: [str(path) for path in paths],
         ),
-        "script": Kind("the path of a file", _script, lambda path: str(path or "")),
+        "optional file": Kind("the path of a file", _optional_path, lambda path: str(path or "")),
         "hooks": Kind(
             'a list of paths of files and names of entry points: ["hooks.py", "our_ris"]',
             _paths_or_names,

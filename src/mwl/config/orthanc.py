@@ -13,11 +13,10 @@ _CORE = """
     DefaultPrivateCreator DeidentifyLogsDicomVersion DicomAssociationCloseDelay
     DicomDefaultRetrieveMethod DicomEchoChecksFind DicomLossyTranscodingQuality
     DicomParserCacheSize DicomParserMemoryCapacity DicomParserThreadsCount
-    DicomScuPreferredTransferSyntax DicomThreadsCount DicomTlsCertificate DicomTlsCiphersAccepted
-    DicomTlsMinimumProtocolVersion DicomTlsPrivateKey DicomTlsRemoteCertificateRequired
-    DicomTlsTrustedCertificates ExternalDictionaries ExtraMainDicomTags HttpCompressionEnabled
-    HttpProxy HttpRequestTimeout HttpsCACertificates HttpsVerifyPeers HttpThreadsCount HttpTimeout
-    HttpVerbose IndexDirectory IngestTranscoding IngestTranscodingOfCompressed
+    DicomScuPreferredTransferSyntax DicomThreadsCount ExternalDictionaries ExtraMainDicomTags
+    HttpCompressionEnabled HttpProxy HttpRequestTimeout HttpsCACertificates HttpsVerifyPeers
+    HttpThreadsCount HttpTimeout HttpVerbose IndexDirectory IngestTranscoding
+    IngestTranscodingOfCompressed
     IngestTranscodingOfUncompressed JobsEngineThreadsCount JobsHistorySize KeepAlive
     KeepAliveTimeout LimitFindInstances LimitFindResults LimitJobs LoadPrivateDictionary Locale
     LogExportedResources LuaHeartBeatPeriod MallocArenaMax
@@ -76,7 +75,6 @@ KNOWN_MODALITY_OPTIONS: frozenset[str] = frozenset(
         "AllowTranscoding",
         "Manufacturer",
         "RetrieveMethod",
-        "UseDicomTls",
     }
 )
 """Names in a modality of `DicomModalities` that are read past: they concern other services."""

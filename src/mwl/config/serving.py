@@ -19,8 +19,37 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
         errors.append(_refusal(loaded, "DicomServerEnabled", hint))
     if not config.worklists.enable:
         errors.append(_refusal(loaded, "Worklists.Enable", _how_to_enable(loaded)))
+    errors += _unusable_tls(loaded)
     if config.http_server_enabled and config.remote_access_allowed:
         errors += _insecure_remote(loaded)
+    return errors
+
+
+def _unusable_tls(loaded: Loaded) -> list[ConfigError]:
+    """Give what is missing for DICOM over TLS."""
+    config = loaded.config
+    if not config.dicom_tls_enabled and not config.dicom_tls_port:
+        return []
+    errors = []
+    if config.dicom_tls_certificate is None:
+        message = "there is no certificate for DICOM over TLS"
+        hint = 'write "DicomTlsCertificate": "/path/of/certificate.pem"'
+        errors.append(_at(loaded, "DicomTlsCertificate", message, hint))
+    if config.dicom_tls_remote_certificate_required and (
+        config.dicom_tls_trusted_certificates is None
+    ):
+        message = "callers must show a certificate, and none vouches for theirs"
+        hint = 'write "DicomTlsTrustedCertificates": "/path/of/trusted.pem", or '
+        hint += '"DicomTlsRemoteCertificateRequired": false'
+        errors.append(_at(loaded, "DicomTlsTrustedCertificates", message, hint))
+    if config.dicom_tls_minimum_protocol_version and not config.dicom_tls_ciphers_accepted:
+        message = "is needed with a DicomTlsMinimumProtocolVersion other than 0"
+        hint = "leave both out for the profile of BCP 195"
+        errors.append(_at(loaded, "DicomTlsCiphersAccepted", message, hint))
+    if config.dicom_tls_enabled and config.dicom_tls_port:
+        message = "DicomTlsEnabled is true, so DicomPort speaks TLS already"
+        hint = 'write "DicomTlsEnabled": false to let callers without TLS in, too'
+        errors.append(_at(loaded, "DicomTlsPort", message, hint))
     return errors
 
 
@@ -75,10 +104,36 @@ def missing_here(loaded: Loaded) -> list[Note]:
     if config.dicom_host and not _can_be_resolved(config.dicom_host):
         message = "is neither an address nor a name that this machine can resolve"
         notes.append(_warning(loaded, "DicomHost", message, "empty listens on all addresses"))
-    if config.http_server_enabled and config.ssl_enabled and not config.ssl_certificate.is_file():
-        message = f"{config.ssl_certificate.absolute()} is no file"
-        notes.append(_warning(loaded, "SslCertificate", message, "the server does not start"))
+    notes += _missing_certificates(loaded)
+    notes += _bound_without_tls(loaded)
     return notes
+
+
+def _missing_certificates(loaded: Loaded) -> list[Note]:
+    config = loaded.config
+    files: list[tuple[str, Path | None]] = []
+    if config.http_server_enabled and config.ssl_enabled:
+        files.append(("SslCertificate", config.ssl_certificate))
+    if config.dicom_tls_enabled or config.dicom_tls_port:
+        files += [
+            ("DicomTlsCertificate", config.dicom_tls_certificate),
+            ("DicomTlsPrivateKey", config.dicom_tls_private_key),
+            ("DicomTlsTrustedCertificates", config.dicom_tls_trusted_certificates),
+        ]
+    return [
+        _warning(loaded, option, f"{path.absolute()} is no file", "the server does not start")
+        for option, path in files
+        if path is not None and not path.is_file()
+    ]
+
+
+def _bound_without_tls(loaded: Loaded) -> list[Note]:
+    config = loaded.config
+    bound = [modality.name for modality in config.modalities if modality.tls_subject]
+    if not bound or config.dicom_tls_enabled or config.dicom_tls_port:
+        return []
+    message = f"{', '.join(bound)} must show a certificate (TlsSubject), and TLS is off"
+    return [_warning(loaded, "DicomModalities", message, "set DicomTlsEnabled or DicomTlsPort")]
 
 
 def _missing_scripts(loaded: Loaded) -> list[Note]:

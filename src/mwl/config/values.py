@@ -31,7 +31,8 @@ class Modality:
         allow_find_worklist: Whether it may query the worklist.
         local_ae_title: AE title that it is asked with; empty for that of this server.
         timeout_s: Seconds to wait for it when it is asked; 0 for `DicomScuTimeout`.
-        use_tls: Whether it is to be asked over TLS, which is not done here yet.
+        use_tls: Whether it is asked over TLS.
+        tls_subject: Name in the certificate that it has to show when it calls; empty for any.
         manufacturer: One of `MANUFACTURERS`, kept for Orthanc's scripts.
         others: The other switches of Orthanc and their values; kept for its scripts.
     """
@@ -45,6 +46,7 @@ class Modality:
     local_ae_title: str = ""
     timeout_s: int = 0
     use_tls: bool = False
+    tls_subject: str = ""
     manufacturer: str = "Generic"
     others: tuple[tuple[str, bool], ...] = ()
 
@@ -63,6 +65,8 @@ class Modality:
             "Timeout": self.timeout_s,
             "UseDicomTls": self.use_tls,
         }
+        if self.tls_subject:
+            members["TlsSubject"] = self.tls_subject
         return dict(sorted((members | others).items()))
 
 
@@ -117,6 +121,12 @@ def _switch(value: object, key: str) -> bool:
     return value
 
 
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"found {value!r}, allowed is text", option=key)
+    return value
+
+
 def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
     """Read one entry of `DicomModalities`.
 
@@ -151,7 +161,8 @@ def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]
         allow_find_worklist=_switch(members.get("AllowFindWorklist", True), "AllowFindWorklist"),
         local_ae_title=_local_title(members.get("LocalAet", ""), ae_title),
         timeout_s=_timeout(members.get("Timeout", 0)),
-        use_tls=members.get("UseDicomTls") is True,
+        use_tls=_switch(members.get("UseDicomTls", False), "UseDicomTls"),
+        tls_subject=_text(members.get("TlsSubject", ""), "TlsSubject"),
         manufacturer=str(members.get("Manufacturer", "Generic")),
         others=tuple(_other_switches(members).items()),
     )
@@ -220,6 +231,8 @@ def modalities_to_json(modalities: Sequence[Modality]) -> object:
             "AllowFindWorklist": modality.allow_find_worklist,
             "LocalAet": modality.local_ae_title,
             "Timeout": modality.timeout_s,
+            "UseDicomTls": modality.use_tls,
+            "TlsSubject": modality.tls_subject,
         }
         for modality in modalities
     }

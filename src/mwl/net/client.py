@@ -8,6 +8,7 @@ The rules of the protocol are in `mwl.wire`; this module only moves bytes and wa
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Self
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.dataset import TRANSFER_SYNTAXES, Elements, encode
 from mwl.errors import PeerRefused
+from mwl.tls import problem_of
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -77,6 +79,9 @@ class Peer:
         calling_ae_title: Ours.
         timeout_s: Seconds to wait for the connection, and for each answer.
         max_pdu_length: Longest PDU body taken, in bytes.
+        tls: What to encrypt with; None does not.
+        tls_name: Name that its certificate has to be for, where `tls` checks that; empty for
+            `host`.
     """
 
     host: str
@@ -85,6 +90,8 @@ class Peer:
     calling_ae_title: str
     timeout_s: float = 30.0
     max_pdu_length: int = 65536
+    tls: ssl.SSLContext | None = None
+    tls_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +249,12 @@ async def associate(
     """
     try:
         async with asyncio.timeout(peer.timeout_s):
-            # An IPv6 address may be written as in a URL.
-            reader, writer = await asyncio.open_connection(peer.host.strip("[]"), peer.port)
+            reader, writer = await _connect(peer)
     except TimeoutError:
         raise PeerRefused(f"no connection to {peer.host}:{peer.port} in time") from None
+    except ssl.SSLError as error:
+        message = f"no TLS with {peer.host}:{peer.port}: {problem_of(error)}"
+        raise PeerRefused(message) from error
     except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter
         raise PeerRefused(f"no connection to {peer.host}:{peer.port}: {_reason(error)}") from error
     association = ClientAssociation(peer, reader, writer)
@@ -255,6 +264,15 @@ async def associate(
             await association.release()
     finally:
         await association.close()
+
+
+async def _connect(peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host = peer.host.strip("[]")  # an IPv6 address may be written as in a URL
+    if peer.tls is None:
+        return await asyncio.open_connection(host, peer.port)
+    return await asyncio.open_connection(
+        host, peer.port, ssl=peer.tls, server_hostname=peer.tls_name or host
+    )
 
 
 def _reason(error: OSError | UnicodeError) -> str:

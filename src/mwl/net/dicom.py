@@ -22,6 +22,7 @@ from mwl.net import report
 from mwl.net.connections import Connections
 from mwl.net.journal import Journal
 from mwl.results import Batch, Variant
+from mwl.tls import names_in
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -48,6 +49,9 @@ from mwl.wire.pdu import Abort, AssociateReject
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
 _C_FIND_RQ = CommandField.C_FIND_RQ
 _C_CANCEL_RQ = CommandField.C_CANCEL_RQ
+
+NO_NAMES: frozenset[str] = frozenset()
+"""Names in the certificate of a caller that shows none."""
 
 WAITING_REQUESTS = 16
 """Requests of one association that wait while another is answered. The window negotiated is one
@@ -101,6 +105,7 @@ class DicomConnection(asyncio.Protocol):
         "_connections",
         "_has_turn",
         "_loop",
+        "_names",
         "_opened",
         "_outcome",
         "_paused",
@@ -143,6 +148,8 @@ class DicomConnection(asyncio.Protocol):
         address, self._port = peer
         # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
         self.host = address.removeprefix("::ffff:") if "." in address else address
+        certificate = transport.get_extra_info("peercert")
+        self._names = names_in(certificate) if certificate else NO_NAMES
         self._caller = Caller("", "", self.host)  # until it says who it is
         self._opened = perf_counter()
         self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
@@ -286,7 +293,9 @@ class DicomConnection(asyncio.Protocol):
 
     def _answer_association(self, event: AssociationRequested) -> None:
         request = event.request
-        self._caller = Caller(request.calling_ae_title, request.called_ae_title, self.host)
+        self._caller = Caller(
+            request.calling_ae_title, request.called_ae_title, self.host, self._names
+        )
         if (reject := self._rejection(self._caller)) is not None:
             self._association.send(reject)
             return

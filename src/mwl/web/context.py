@@ -3,14 +3,17 @@
 The composition root (`mwl.server`) makes it of the configuration and the running parts.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.net.journal import Journal
 from mwl.site import KnownModalities, Worklists
+from mwl.tls import Credentials, client_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,8 @@ class Context:
         metrics: Gives the metrics as Prometheus reads them.
         journal: The queries that were answered.
         access: Gives the rules of who may ask over DICOM.
+        tls: Makes what a modality with `UseDicomTls` is asked through; raises a ConfigError where
+            its files cannot be used.
         associate: Opens an association with a server that is asked.
         execute_lua: Runs a piece of Lua and gives what it printed, or raises an InputError that
             says where it fails; None where there is no Lua.
@@ -83,6 +88,7 @@ class Context:
     metrics: Callable[[], bytes]
     journal: Journal = field(default_factory=lambda: Journal(0))
     access: Callable[[], AccessPolicy] = AccessPolicy
+    tls: Callable[[], ssl.SSLContext] = partial(client_context, Credentials())  # noqa: RUF009
     associate: Callable[[Peer, list[str]], AbstractAsyncContextManager[ClientAssociation]] = (
         associate
     )

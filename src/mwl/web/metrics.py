@@ -30,6 +30,7 @@ class Metrics(Collector):
         worklists: Gives the worklists in use, by folder.
         associations: Gives how many associations are open.
         counts: How often each event of the log happened.
+        days_left: Gives the days for which certificates are valid, by the option that names them.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Metrics(Collector):
         worklists: Callable[[], Mapping[str, Worklist]],
         associations: Callable[[], int],
         counts: Mapping[str, int],
+        days_left: Callable[[], Mapping[str, float]],
     ) -> None:
         self._journal = journal
         self._worklists = worklists
         self._associations = associations
         self._counts = counts
+        self._days_left = days_left
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -55,6 +58,7 @@ class Metrics(Collector):
         yield from self._of_queries()
         yield from self._of_folders()
         yield from self._of_associations()
+        yield from self._of_certificates()
 
     def describe(self) -> Iterator[Metric]:
         """Give none: the names are known when they are collected."""
@@ -105,10 +109,22 @@ class Metrics(Collector):
                 "association_refused",
                 "Associations and operations refused.",
             ),
+            ("mwl_tls_refused", "tls_refused", "Connections on which no TLS was agreed upon."),
             ("mwl_peer_errors", "peer_error", "Breaches of the protocol by peers."),
             ("mwl_internal_errors", "internal_error", "Faults of this program."),
         ):
             yield CounterMetricFamily(name, help_text, self._counts[event])
+
+    def _of_certificates(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "mwl_certificate_days_left",
+            "Days until a certificate expires, by the option that names its file.",
+            labels=["option"],
+        )
+        for option, days in sorted(self._days_left().items()):
+            family.add_metric([option], round(days, 3))
+        if family.samples:
+            yield family
 
 
 def _items(worklist: Worklist) -> int:

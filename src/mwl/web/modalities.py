@@ -266,9 +266,10 @@ class _Modalities:
     async def _associate(
         self, modality: KnownModality, sop_class: str, timeout_s: int | None
     ) -> AsyncIterator[ClientAssociation]:
-        if modality.use_tls:
-            message = "UseDicomTls is true for this modality, and DICOM over TLS is not supported"
-            raise ApiError("ParameterOutOfRange", message)
+        try:
+            tls = self._context.tls() if modality.use_tls else None
+        except ConfigError as error:
+            raise ApiError("BadFileFormat", f"UseDicomTls: {error}") from error
         wanted = modality.timeout_s or self._context.settings.scu_timeout_s
         peer = Peer(
             host=modality.host,
@@ -276,6 +277,7 @@ class _Modalities:
             called_ae_title=modality.ae_title,
             calling_ae_title=modality.local_ae_title or self._context.identity.ae_title,
             timeout_s=(wanted if timeout_s is None else timeout_s) or LONGEST_TIMEOUT_S,
+            tls=tls,
         )
         async with self._context.associate(peer, [sop_class]) as association:
             yield association

@@ -123,7 +123,10 @@ DICOM: tuple[Option, ...] = (
         default={},
         help="The known callers: AE title, host, port, or an object with `AET`, `Host`, `Port` "
         "and `AllowEcho`, `AllowFindWorklist` (both true); for asking it over HTTP also `LocalAet` "
-        "(empty: `DicomAet`) and `Timeout` (0: `DicomScuTimeout`).",
+        "(empty: `DicomAet`), `Timeout` (0: `DicomScuTimeout`) and `UseDicomTls` (false). "
+        "`TlsSubject` binds it to a certificate: it then calls over TLS, with one that has this "
+        "common name, this alternative name or this whole subject (`CN=ct1,O=Example`), or it is "
+        "rejected.",
     ),
     Option(
         name="DefaultEncoding",

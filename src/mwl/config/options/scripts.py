@@ -22,7 +22,7 @@ SCRIPTS: tuple[Option, ...] = (
     Option(
         name="PythonScript",
         field="python_script",
-        kind="script",
+        kind="optional file",
         default="",
         help="Python file in which `import orthanc` gives what worklist scripts of Orthanc use. A "
         "worklist callback that it registers gives all the answers, in place of the folder.",

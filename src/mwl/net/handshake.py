@@ -1,0 +1,108 @@
+"""The TLS handshake before an association: a connection that becomes one of DICOM when it is done.
+
+What certificates and handshakes say is in `mwl.tls`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from mwl import telemetry
+from mwl.net.connections import Connections
+from mwl.net.dicom import DicomConnection
+from mwl.tls import problem_of
+
+HANDSHAKE_S = 15.0
+"""Seconds for a handshake: a scanner with an old processor takes one."""
+
+
+class Handshake(asyncio.Protocol):
+    """A TCP connection on which TLS is agreed upon.
+
+    It counts as a connection, so that limits hold, and takes no association.
+
+    Args:
+        context: Gives the context in force.
+        make: Makes what takes over.
+        connections: Where it is counted.
+        loop: The loop that calls it.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], ssl.SSLContext],
+        make: Callable[[], DicomConnection],
+        connections: Connections,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._context = context
+        self._make = make
+        self._connections = connections
+        self._loop = loop
+        self._early: list[bytes] = []
+        self._has_ended = False
+        self._agreeing: asyncio.Task[None] | None = None
+        self.host = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.pause_reading()
+        self.host = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
+        if self._connections.add(self):
+            self._agreeing = self._loop.create_task(self._agree())
+        else:
+            self.cut()
+
+    async def _agree(self) -> None:
+        try:
+            secured = await self._loop.start_tls(
+                self._transport,
+                self,
+                self._context(),
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_S,
+            )
+        except (OSError, ssl.SSLError) as error:
+            telemetry.emit("tls_refused", host=self.host, reason=problem_of(error))
+            self._transport.abort()
+        else:
+            self._hand_over(cast("asyncio.Transport", secured))
+        finally:
+            self._connections.remove(self)
+
+    def _hand_over(self, secured: asyncio.Transport) -> None:
+        """Let DICOM begin, with what came right behind the handshake."""
+        connection = self._make()
+        secured.set_protocol(connection)
+        connection.connection_made(secured)
+        for data in self._early:
+            connection.data_received(data)
+        if self._has_ended:
+            connection.eof_received()
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes before DICOM has taken over."""
+        self._early.append(data)
+
+    def eof_received(self) -> bool:
+        """Keep that nothing more comes."""
+        self._has_ended = True
+        return False
+
+    # The keeper of the connections calls these: see `mwl.net.connections`.
+
+    def look_at_clock(self, now: float) -> None:
+        """Do nothing: the handshake has its own time."""
+
+    def take_turn(self) -> None:
+        """Do nothing: there is no query."""
+
+    def abort(self) -> None:
+        """End it: nobody is there yet to hear an A-ABORT."""
+        self.cut()
+
+    def cut(self) -> None:
+        """Close the connection without a word."""
+        self._transport.abort()
