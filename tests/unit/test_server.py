@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mwl import server
 from mwl.config import Config, of_folder
 from mwl.dataset import load_registry
 from mwl.find import READ_SLICE, Worklist
+from mwl.server import reading as reading_folder
 from mwl.site import Worklists, cache_folder
 from mwl.store import directory
 from mwl.store.snapshot import LEAST_FILES
@@ -101,7 +101,7 @@ class Loop:
 
 
 def preload(loop: Any, worklist: Worklist) -> Callable[[], None]:
-    return server._preload(loop, worklist)
+    return reading_folder.preload(loop, worklist)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ async def test_without_http_a_script_is_told_so(tmp_path: Path) -> None:
 async def test_the_first_who_asks_is_answered_while_the_folder_is_still_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mwl.server._preload", lambda *_: lambda: None)  # it never ends
+    monkeypatch.setattr("mwl.server.running.preload", lambda *_: lambda: None)  # it never ends
     server = await Server(configuration(tmp_path)).start()
     try:
         client = HttpClient(server.http_port)
@@ -67,7 +67,7 @@ async def test_the_first_who_asks_is_answered_while_the_folder_is_still_read(
 async def test_a_server_stops_before_anybody_asked_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mwl.server._preload", lambda *_: lambda: None)
+    monkeypatch.setattr("mwl.server.running.preload", lambda *_: lambda: None)
     server = await Server(configuration(tmp_path)).start()
     port = server.http_port
     await server.stop()

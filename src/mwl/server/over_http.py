@@ -1,0 +1,198 @@
+"""What a server is over HTTP: its routes, made when the first one asks.
+
+The framework takes longer to import than all the rest, and few scanners ask for it: nothing here
+imports `mwl.web` before it is wanted.
+"""
+
+import asyncio
+import gc
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mwl import telemetry
+from mwl.access import AccessPolicy
+from mwl.callbacks import Callbacks, HttpRequest
+from mwl.config import Config
+from mwl.errors import ConfigError, InputError, RequestRefused
+from mwl.net.certificates import Certificates
+from mwl.net.dicom import Service
+from mwl.net.listening import OnDemand, Running
+from mwl.site import KnownModalities, Worklists, dicom_credentials
+from mwl.tls import client_context
+
+if TYPE_CHECKING:
+    from mwl import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the routes are to work with.
+
+    Args:
+        config: What is served.
+        service: What every association shares.
+        worklists: The worklists that are served.
+        dicom_port: TCP port of DICOM, as listened on.
+        associations: Gives the number of those that are open.
+        days_left: Gives the days left of each certificate, by its option.
+        stop: Ends the server.
+        reset: Ends the server and starts it again with its configuration read anew.
+    """
+
+    config: Config
+    service: Service
+    worklists: Worklists
+    dicom_port: int
+    associations: Callable[[], int]
+    days_left: Callable[[], Mapping[str, float]]
+    stop: Callable[[], object]
+    reset: Callable[[], object]
+
+
+class OverHttp:
+    """A server over HTTP.
+
+    Args:
+        parts: What the routes are to work with.
+        sockets: Bound and listening.
+        certificates: What to encrypt with; None does not.
+
+    Attributes:
+        port: TCP port.
+    """
+
+    def __init__(
+        self, parts: Parts, sockets: list[socket.socket], certificates: Certificates | None
+    ) -> None:
+        self._parts = parts
+        self._config = parts.config
+        self._worklists = parts.worklists
+        self._sockets = sockets
+        self._tls = None if certificates is None else certificates.following()
+        self._routes: web.App | None = None
+        self._loop = asyncio.get_running_loop()
+        host, self.port = sockets[0].getsockname()[:2]
+        self._listener = OnDemand(self._loop, sockets, self._make, _failed)
+        telemetry.emit("http_listening", host=host, port=self.port, tls=self._tls is not None)
+
+    def begin(self) -> None:
+        """Make the routes now, if that has not begun."""
+        self._listener.begin()
+
+    async def stop(self) -> None:
+        """Take no more connections, and end those that are open."""
+        await self._listener.stop()
+
+    def rest(
+        self, method: str, uri: str, body: bytes, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
+        """Ask a route from another thread than that of the event loop, and wait for the answer."""
+        asked = self._ask(method, uri, body, headers)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
+    async def _ask(
+        self, method: str, uri: str, body: bytes, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        await self._listener.ready()
+        if self._routes is None:
+            raise ConfigError("HTTP could not be started: see the log")
+        reply = await web.call(self._routes, method, uri, body, headers)
+        return reply.status, reply.body
+
+    def _make(self) -> Running:
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        self._routes = web.create_app(self._context())
+        serving = web.listener(self._routes, self._rules(), self._sockets, self._tls)
+        # What was imported stays: no search for cycles need look at it while others wait.
+        gc.freeze()
+        return serving
+
+    def _context(self) -> "web.Context":
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        config, parts, service = self._config, self._parts, self._parts.service
+
+        def changed(policy: AccessPolicy) -> None:
+            service.access = policy
+
+        return web.Context(
+            identity=web.Identity(
+                name=config.name,
+                ae_title=config.dicom_ae_title,
+                dicom_port=parts.dicom_port,
+                http_port=self.port,
+                is_secure=config.http_authentication or not config.remote_access_allowed,
+                folder=str(config.worklists.database.absolute()),
+            ),
+            settings=web.Settings(
+                describe_errors=config.http_describe_errors,
+                hide_values=config.deidentify_logs,
+                scu_timeout_s=config.dicom_scu_timeout_s,
+                may_execute_lua=config.execute_lua_enabled,
+                authentication=config.http_authentication,
+            ),
+            worklists=self._worklists,
+            modalities=KnownModalities(config, changed),
+            stop=parts.stop,
+            reset=parts.reset,
+            journal=service.journal,
+            access=lambda: service.access,
+            tls=self._client_tls,
+            execute_lua=self._execute_lua if config.execute_lua_enabled else None,
+            metrics=web.Metrics(
+                service.journal,
+                lambda: self._worklists.opened,
+                parts.associations,
+                telemetry.COUNTS,
+                parts.days_left,
+            ),
+        )
+
+    def _client_tls(self) -> ssl.SSLContext:
+        return client_context(dicom_credentials(self._config))
+
+    def _rules(self) -> "web.Rules":
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        config = self._config
+        return web.Rules(
+            remote_allowed=config.remote_access_allowed,
+            authentication=config.http_authentication,
+            users=config.registered_users,
+            hosts=frozenset(host.lower() for host in config.http_hosts),
+            describe_errors=config.http_describe_errors,
+            admit=None if scripts_of(config, self._worklists) is None else self._admit,
+        )
+
+    async def _admit(self, request: HttpRequest) -> bool:
+        """Let a script decide who may use HTTP, where one wants to."""
+        callbacks = scripts_of(self._config, self._worklists)
+        if callbacks is None or not callbacks.filters_http:
+            return True
+        return await asyncio.wrap_future(callbacks.admit(request))
+
+    async def _execute_lua(self, text: str) -> str:
+        """Run a piece of Lua; give what it prints.
+
+        Raises:
+            InputError: It fails or takes too long, or lupa is not installed.
+        """
+        try:
+            return await asyncio.wrap_future(self._worklists.scripts.execute_lua(text))
+        except RequestRefused as refusal:
+            raise InputError(refusal.comment) from None
+
+
+def scripts_of(config: Config, worklists: Worklists) -> Callbacks | None:
+    """Give what runs scripts, where there can be some."""
+    return worklists.scripts if config.execute_lua_enabled else worklists.callbacks
+
+
+def _failed(error: Exception) -> None:
+    telemetry.emit("internal_error", error=error)

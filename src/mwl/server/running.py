@@ -1,0 +1,210 @@
+"""A server from its start to its end."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, Self
+
+from mwl import telemetry
+from mwl.config import Config
+from mwl.errors import ConfigError
+from mwl.net.certificates import Watch
+from mwl.net.connections import Connections
+from mwl.net.dicom import DicomConnection, Service
+from mwl.net.handshake import Handshake
+from mwl.net.listening import BACKLOG
+from mwl.server.over_http import OverHttp, Parts, scripts_of
+from mwl.server.reading import nothing, preload, watch
+from mwl.server.serving import dicom_certificates, https_certificates, service_of
+from mwl.server.sockets import DicomSockets, listen_as, raise_file_limit
+from mwl.site import Worklists, take_dictionary
+
+Ending = Literal["stop", "reset"]
+"""Why a server ended: to be gone, or to start again with its configuration read anew."""
+
+LINES_TOGETHER_S = 0.005
+"""Seconds that a line of the log may wait for others: all that a kill without warning can lose."""
+
+
+class Server:
+    """A DICOM Modality Worklist server.
+
+    Args:
+        config: What to serve, where and to whom.
+
+    Attributes:
+        host: Address of DICOM, as listened on.
+        port: Its TCP port.
+        tls_port: TCP port of DICOM over TLS, 0 without.
+        http_port: TCP port of HTTP, 0 without.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._worklists = Worklists(config)
+        self._http: OverHttp | None = None
+        self._ending: Ending = "stop"
+        self._ended = asyncio.Event()
+        self._connections: Connections | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._tls = dicom_certificates(config)
+        self._https = https_certificates(config)
+        self._watch: Watch | None = None
+        self._preloading: Callable[[], None] = nothing
+        self._watching: Callable[[], None] = nothing
+        self.host = ""
+        self.port = 0
+        self.tls_port = 0
+        self.http_port = 0
+
+    async def start(self) -> Self:
+        """Listen, and begin to read the folder; queries wait until it is read.
+
+        Raises:
+            ConfigError: The address cannot be listened on.
+        """
+        config = self._config
+        take_dictionary(config)
+        loop = asyncio.get_running_loop()
+        service = service_of(config, self._worklists)
+        connections = self._connections = Connections(loop, service.limits)
+        raise_file_limit()
+        telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
+        dicom_sockets, http_sockets = listen_as(config)
+        await self._serve_dicom(service, connections, dicom_sockets)
+        if http_sockets:
+            self._serve_http(service, connections, http_sockets)
+        self._watch = Watch(loop, [one for one in (self._tls, self._https) if one is not None])
+        self._watch.start()
+        if (worklist := self._worklists.of_everyone()) is not None:
+            self._preloading = preload(loop, worklist, self._when_loaded)
+        else:
+            self._when_loaded()
+        if (callbacks := scripts_of(config, self._worklists)) is not None:
+            callbacks.rest = self.rest
+            callbacks.started(loop.call_soon_threadsafe)
+            if callbacks.hears_events:
+                self._watching = watch(loop, self._worklists)
+        return self
+
+    async def stop(self) -> None:
+        """Take no new association, let the open ones finish for a while, abort the rest."""
+        if not self._listeners or self._connections is None:
+            return
+        telemetry.emit("stopping", associations=len(self._connections))
+        for listener in self._listeners:
+            listener.close()
+        if self._watch is not None:
+            self._watch.stop()
+        self._preloading()
+        self._watching()
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(self._connections.close())
+            if self._http is not None:
+                ending.create_task(self._http.stop())
+        self._worklists.close()
+        telemetry.emit("stopped")
+        telemetry.write_together(None)
+
+    async def serve(self) -> Ending:
+        """Start, run until SIGTERM, SIGINT or SIGHUP or until HTTP says so, stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.end, "stop")
+        await self.start()
+        await self._ended.wait()
+        await self.stop()
+        return self._ending
+
+    def end(self, ending: Ending) -> None:
+        """Let `serve` return."""
+        self._ending = ending
+        self._ended.set()
+
+    def rest(
+        self, method: str, uri: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Ask a route of this server from within, as scripts do; no password is asked for.
+
+        It blocks until the answer is there, so it is for any thread but that of the event loop.
+
+        Returns:
+            Its HTTP status and its body.
+
+        Raises:
+            ConfigError: HTTP is not served.
+        """
+        if self._http is None:
+            raise ConfigError(
+                "a script asks a route, and HTTP is not served", option="HttpServerEnabled"
+            )
+        return self._http.rest(method, uri, body, headers)
+
+    def _when_loaded(self) -> None:
+        if self._http is not None:
+            self._http.begin()
+
+    async def _serve_dicom(
+        self, service: Service, connections: Connections, sockets: DicomSockets
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def plain() -> DicomConnection:
+            return DicomConnection(service, connections, loop)
+
+        if sockets.plain is not None:
+            await self._listen_with(plain, sockets.plain, tls=False)
+        if sockets.tls is not None and (certificates := self._tls) is not None:
+            await self._listen_with(
+                lambda: Handshake(lambda: certificates.context, plain, connections, loop),
+                sockets.tls,
+                tls=True,
+            )
+
+    async def _listen_with(
+        self, make: Callable[[], asyncio.Protocol], listening: socket.socket, *, tls: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        # Accepted sockets inherit it: a scanner that crashed leaves no association for ever.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._listeners.append(await loop.create_server(make, sock=listening, backlog=BACKLOG))
+        self._tell_of(listening, tls=tls)
+
+    def _tell_of(self, listening: socket.socket, *, tls: bool) -> None:
+        host, port = listening.getsockname()[:2]
+        self.host = host
+        if tls:
+            self.tls_port = port
+        if not tls or not self.port:
+            self.port = port
+        config = self._config
+        telemetry.emit(
+            "listening",
+            ae_title=config.dicom_ae_title,
+            host=host,
+            port=port,
+            tls=tls or None,
+            folder=str(config.worklists.database.absolute()),
+        )
+
+    def _serve_http(
+        self, service: Service, connections: Connections, sockets: list[socket.socket]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        parts = Parts(
+            config=self._config,
+            service=service,
+            worklists=self._worklists,
+            dicom_port=self.port,
+            associations=lambda: connections.associations,
+            days_left=self._days_left,
+            stop=partial(loop.call_soon, self.end, "stop"),
+            reset=partial(loop.call_soon, self.end, "reset"),
+        )
+        self._http = OverHttp(parts, sockets, self._https)
+        self.http_port = self._http.port
+
+    def _days_left(self) -> Mapping[str, float]:
+        return {} if self._watch is None else self._watch.days_left()

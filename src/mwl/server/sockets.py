@@ -1,0 +1,71 @@
+"""What a server listens on: the sockets that its configuration asks for, all or none."""
+
+import resource
+import socket
+from typing import NamedTuple
+
+from mwl import telemetry
+from mwl.config import Config
+from mwl.errors import ConfigError
+from mwl.net.listening import Named, listen, listen_on_loopback
+
+FILES_WANTED = 4096
+"""Descriptors to have room for: connections up to their limit, folders and files."""
+
+_DICOM = Named("DicomHost", "DicomPort", "--port")
+_DICOM_TLS = Named("DicomHost", "DicomTlsPort", "DicomTlsPort")
+_HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
+
+
+def raise_file_limit() -> None:
+    """Ask for as many descriptors as the limits of connections may need, where we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class DicomSockets(NamedTuple):
+    """What listens for DICOM: without encryption, with it, or one of each."""
+
+    plain: socket.socket | None
+    tls: socket.socket | None
+
+
+def listen_as(config: Config) -> tuple[DicomSockets, list[socket.socket]]:
+    """Give the listening sockets of DICOM and of HTTP: all, or none."""
+    opened: list[socket.socket] = []
+    try:
+        main = listen(config.dicom_host, config.dicom_port, _DICOM)
+        opened.append(main)
+        if config.dicom_tls_enabled:
+            dicom = DicomSockets(None, main)
+        elif config.dicom_tls_port:
+            second = listen(config.dicom_host, config.dicom_tls_port, _DICOM_TLS)
+            opened.append(second)
+            dicom = DicomSockets(main, second)
+        else:
+            dicom = DicomSockets(main, None)
+        return dicom, _listen_http(config)
+    except ConfigError:
+        for sock in opened:
+            sock.close()
+        raise
+
+
+def _listen_http(config: Config) -> list[socket.socket]:
+    """Give the listening sockets of HTTP; none when it is off, or does without a taken port."""
+    if not config.http_server_enabled:
+        return []
+    port = config.http_port
+    try:
+        if config.http_bind_addresses:
+            return [listen(address, port, _HTTP) for address in config.http_bind_addresses]
+        if config.remote_access_allowed:
+            return [listen("", port, _HTTP)]
+        return listen_on_loopback(port, _HTTP)
+    except ConfigError as error:
+        if not config.http_may_fail:
+            raise
+        telemetry.emit("http_unavailable", port=port, reason=error.message, hint=error.hint)
+        return []
