@@ -4,6 +4,7 @@ Source: DICOM PS3.15 B.12 (the profile of BCP 195: RFC 8996, RFC 9325); RFC 5280
 """
 
 import contextlib
+import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,9 +160,17 @@ def _load_certificate(
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise _unusable(key, f"the key is not that of {certificate.path}") from None
-        read = _holds(certificate.path, "CERTIFICATE")
-        file, what = (key, "a private key") if read else (certificate, "a certificate")
-        raise _unusable(file, f"expected is {what} as PEM") from None
+        if not _holds(certificate.path, "CERTIFICATE"):
+            raise _unusable(certificate, "expected is a certificate as PEM") from None
+        if not _holds(key.path, "PRIVATE KEY"):
+            raise _unusable(key, _no_key(private_key)) from None
+        raise _unusable(certificate, f"OpenSSL refuses it: {_said(error)}") from None
+
+
+def _no_key(private_key: PemFile | None) -> str:
+    if private_key is None:
+        return "expected is a certificate and its private key as PEM, and the key is missing"
+    return "expected is a private key as PEM"
 
 
 def _load_trusted(context: ssl.SSLContext, trusted: PemFile) -> None:
@@ -192,7 +201,15 @@ def _unusable(file: PemFile, reason: str) -> ConfigError:
 
 
 def _holds(path: Path, kind: str) -> bool:
-    return f"-----BEGIN {kind}-----".encode() in path.read_bytes()
+    # "PRIVATE KEY" stands alone or behind its kind, as in "RSA PRIVATE KEY".
+    return (
+        re.search(rb"-----BEGIN [A-Z ]*?" + kind.encode() + rb"-----", path.read_bytes())
+        is not None
+    )
+
+
+def _said(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def names_in(certificate: Mapping[str, Any]) -> frozenset[str]:

@@ -88,7 +88,7 @@ def _valid(option: Any) -> st.SearchStrategy[object]:
             st.text("ab", min_size=1, max_size=3), st.text("ab:", min_size=1, max_size=3)
         ),
         "paths": st.lists(st.text("abc/.", min_size=1, max_size=8), max_size=3),
-        "script": st.text("abc/.", max_size=8),
+        "optional file": st.text("abc/.", max_size=8),
         "hooks": st.lists(st.sampled_from(["our_ris", "a.py", "/b/c.py"]), max_size=3),
         "cache": st.sampled_from(["off", "auto", "folder", "/a/b"]),
         "modalities": st.dictionaries(

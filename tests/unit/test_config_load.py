@@ -490,7 +490,6 @@ def test_unknown_names_in_a_modality_are_warnings_and_orthancs_are_not(tmp_path:
 @pytest.mark.parametrize(
     "content",
     [
-        {"DicomTlsEnabled": True},
         {"DicomModalitiesInDatabase": True},
         {"ReadOnly": True},
         {"Worklists": {"SaveInOrthancDatabase": True}},

@@ -11,7 +11,10 @@ def document(report: Report, misses: int) -> dict[str, Any]:
     """Give a report as what `json.dumps` takes, with so many of the misses."""
     outcome = report.outcome
     return {
-        "caller": dataclasses.asdict(report.caller),
+        "caller": {
+            **dataclasses.asdict(report.caller),
+            "certificate_names": sorted(report.caller.certificate_names),
+        },
         "refused": report.refused._asdict() if report.refused else None,
         "status": f"{outcome.status:04X}" if outcome else None,
         "comment": outcome.comment if outcome else "",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ import pytest
 from mwl import telemetry
 from mwl.access import Caller, allow
 from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN
-from mwl.errors import InputError
-from mwl.net.client import Response
+from mwl.errors import ConfigError, InputError
+from mwl.net.client import Peer, Response
 from mwl.web import Reply, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.routing import BODY_LIMIT_BYTES
 from mwl.web.within import call
 from mwl.wire.dimse import Command, CommandField
 from support.telemetry import captured_log
-from support.web import Web, web
+from support.web import Web, nobody_there, web
 
 
 @pytest.fixture
@@ -54,13 +55,34 @@ async def test_the_name_of_a_modality_is_plain(site: Web, name: str) -> None:
     assert site.policies == []
 
 
-async def test_a_modality_over_tls_is_not_asked_without_it(site: Web) -> None:
-    entry = {"AET": "A", "Host": "h", "Port": 104, "UseDicomTls": True}
+@pytest.mark.parametrize("use_tls", [True, False])
+async def test_a_modality_over_tls_is_not_asked_without_it(tmp_path: Path, use_tls: bool) -> None:
+    peers = []
+
+    def called(peer: Peer, sop_classes: list[str]) -> nobody_there:
+        peers.append(peer)
+        return nobody_there(peer, sop_classes)
+
+    site = web(tmp_path, associate=called)
+    entry = {"AET": "A", "Host": "h", "Port": 104, "UseDicomTls": use_tls}
     assert (await site.ask("PUT", "/modalities/a", json.dumps(entry))).status == 200
     for action in ("echo", "find-worklist"):
-        reply = await site.ask("POST", f"/modalities/a/{action}", "{}")
-        assert reply.status == 400
-        assert "TLS" in json.loads(reply.body)["Details"]
+        await site.ask("POST", f"/modalities/a/{action}", "{}")
+    assert [peer.tls is not None for peer in peers] == [use_tls, use_tls]
+
+
+async def test_a_modality_over_tls_is_not_asked_with_certificates_that_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    def unusable() -> ssl.SSLContext:
+        raise ConfigError("x.pem: expected is a certificate as PEM", option="DicomTlsCertificate")
+
+    site = web(tmp_path, tls=unusable)
+    entry = {"AET": "A", "Host": "h", "Port": 104, "UseDicomTls": True}
+    assert (await site.ask("PUT", "/modalities/a", json.dumps(entry))).status == 200
+    reply = await site.ask("POST", "/modalities/a/echo", "{}")
+    assert reply.status == 400
+    assert "UseDicomTls: DicomTlsCertificate: x.pem" in json.loads(reply.body)["Details"]
 
 
 @pytest.mark.parametrize(
