@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from mwl.access import AccessPolicy, KnownCaller
-from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, encode
 from mwl.errors import PeerRefused
 from mwl.net import connections
 from mwl.net.client import associate
@@ -24,59 +23,27 @@ from mwl.wire.dimse import (
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 from mwl.wire.pdu import (
     Abort,
-    AssociateRequest,
-    ProposedContext,
-    ReleaseRequest,
-    UserInformation,
 )
 from mwl.wire.pdu import encode as encode_pdu
 from support.items import elements, step
-from support.listener import Listening, RawPeer, listening
+from support.listener import RawPeer, listening
+from support.raw_requests import (
+    ABORT,
+    ASSOCIATE,
+    DATA,
+    EVERYTHING,
+    RELEASE,
+    RELEASE_RP,
+    associated,
+    cancel_request,
+    echo_request,
+    find_request,
+    hear_status,
+)
 from support.telemetry import captured_log
 from support.worklist import Site
 
 MANY = 10_000
-ASSOCIATE = encode_pdu(
-    AssociateRequest(
-        called_ae_title="MWL",
-        calling_ae_title="RAW",
-        contexts=(
-            ProposedContext(1, MODALITY_WORKLIST_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),
-            ProposedContext(3, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),
-        ),
-        user_information=UserInformation(max_length=16384, implementation_class_uid="1.2.3"),
-    )
-)
-EVERYTHING = encode(
-    elements({"PatientName": "", "AccessionNumber": ""}).values(), IMPLICIT_VR_LITTLE_ENDIAN
-)
-RELEASE = encode_pdu(ReleaseRequest())
-ASSOCIATE_AC, DATA, RELEASE_RP, ABORT = 2, 4, 6, 7
-
-
-def find_request(
-    message_id: int = 1, sop_class: str = MODALITY_WORKLIST_FIND, context_id: int = 1
-) -> bytes:
-    command = Command(
-        field=CommandField.C_FIND_RQ,
-        message_id=message_id,
-        affected_sop_class_uid=sop_class,
-        priority=0,
-        has_dataset=True,
-    )
-    return frame_command(context_id, command, 16384) + frame_dataset(context_id, EVERYTHING, 16384)
-
-
-def cancel_request(message_id: int = 1) -> bytes:
-    command = Command(field=CommandField.C_CANCEL_RQ, message_id_being_responded_to=message_id)
-    return frame_command(1, command, 16384)
-
-
-def echo_request(message_id: int) -> bytes:
-    command = Command(
-        field=CommandField.C_ECHO_RQ, message_id=message_id, affected_sop_class_uid=VERIFICATION
-    )
-    return frame_command(3, command, 16384)
 
 
 def site_with(count: int) -> Site:
@@ -98,28 +65,6 @@ def site_with(count: int) -> Site:
 @pytest.fixture(scope="module")
 def large_site() -> Site:
     return site_with(MANY)
-
-
-async def associated(server: Listening) -> RawPeer:
-    peer = await RawPeer.connect(server.port)
-    await peer.say(ASSOCIATE)
-    kind, _ = await peer.hear()
-    assert kind == ASSOCIATE_AC
-    return peer
-
-
-async def hear_status(peer: RawPeer) -> tuple[int, Command]:
-    """Skip Pending responses and their data sets; give their number and the final command."""
-    pending = 0
-    while True:
-        kind, body = await peer.hear()
-        assert kind == DATA
-        if not body[5] & 1:
-            continue
-        command = decode_command(body[6:])
-        if command.status != Status.PENDING:
-            return pending, command
-        pending += 1
 
 
 async def test_a_cancel_stops_a_query_in_the_middle_of_its_answers(large_site: Site) -> None:

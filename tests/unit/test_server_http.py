@@ -140,14 +140,18 @@ async def test_what_is_served_on_demand_is_made_once() -> None:
         async def stop(self) -> None:
             made.append("stopped")
 
+        def hurry(self) -> None:
+            made.append("hurried")
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
         on_demand = OnDemand(asyncio.get_running_loop(), [listening], Running, made.append)
         for _ in range(3):
             on_demand.begin()
         await on_demand.ready()
         assert made == ["started"]
+        on_demand.hurry()
         await on_demand.stop()
-        assert made == ["started", "stopped"]
+        assert made == ["started", "hurried", "stopped"]
 
 
 async def test_a_signal_while_the_server_starts_is_not_missed(

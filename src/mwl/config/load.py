@@ -96,6 +96,7 @@ class Config:
     python_script: Path | None
     hooks: tuple[Path | str, ...]
     callback_timeout_s: int
+    shutdown_timeout_s: int
     worklists: WorklistsConfig
     loopback_may_query: bool = False
     http_may_fail: bool = False

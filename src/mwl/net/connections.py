@@ -26,8 +26,9 @@ CLOCK_TICK_S = 0.5
 TICKS_OF_A_TIMEOUT = 4
 """Looks within the shortest timeout, in looks, for timeouts too short for `CLOCK_TICK_S`."""
 
-STOP_GRACE_S = 5.0
-"""Seconds that open associations have to finish when the server stops."""
+QUIET_S = 1.0
+"""Seconds without anything to do after which an association is asked to end when the server stops.
+Most end by themselves right after their answer, and two who ask at once collide."""
 
 ABORT_GRACE_S = 1.0
 """Seconds that the aborts of the others have to go out."""
@@ -43,6 +44,9 @@ class Connection(Protocol):
 
     def take_turn(self) -> None:
         """Do one piece of waiting work."""
+
+    def part(self, now: float) -> None:
+        """End in good order, where there is nothing to do: asked again and again."""
 
     def abort(self) -> None:
         """Say A-ABORT."""
@@ -72,6 +76,10 @@ class Connections:
         self._of_host: dict[str, int] = {}
         self._working: deque[Connection] = deque()
         self._all_closed = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
+        """How long those that are left may still take, while the server stops."""
+        self._closes = False
+        self._parting: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -92,6 +100,8 @@ class Connections:
 
     def associate(self, connection: Connection) -> str | None:
         """Count an association in; give the limit that it breaks, None when it fits."""
+        if self._closes:
+            return "the server stops"
         if len(self._associated) >= MAXIMUM_ASSOCIATIONS:
             return f"{MAXIMUM_ASSOCIATIONS} associations are open"
         of_host = self._of_host.get(connection.host, 0)
@@ -144,9 +154,18 @@ class Connections:
             self._all_closed.clear()
             await self._all_closed.wait()
 
-    async def close(self, grace_s: float = STOP_GRACE_S) -> None:
-        """Let the open associations finish for `grace_s` seconds, then abort the rest."""
-        if await self._closed_within(grace_s):
+    async def close(self, grace_s: float) -> None:
+        """Take no association any more; let the open ones end.
+
+        Each is answered what it has asked for and then asked to release. After `grace_s` seconds,
+        or when `hurry` is called, those that are left are aborted.
+        """
+        self._closes = True
+        self._part()
+        has_closed = await self._closed_within(grace_s)
+        if self._parting is not None:
+            self._parting.cancel()
+        if has_closed:
             return
         for connection in tuple(self._open):
             connection.abort()
@@ -155,8 +174,21 @@ class Connections:
                 connection.cut()
             await self._closed_within(ABORT_GRACE_S)
 
+    def hurry(self) -> None:
+        """Let `close`, when it is at work, go on to aborting."""
+        if self._patience is not None and not self._patience.expired():
+            with suppress(RuntimeError):  # it is over already
+                self._patience.reschedule(self._loop.time())
+
+    def _part(self) -> None:
+        """Ask them to end, each when it has nothing to do."""
+        self._parting = self._loop.call_later(self._tick_s, self._part)
+        now = self._loop.time()
+        for connection in tuple(self._open):
+            connection.part(now)
+
     async def _closed_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as self._patience:
                 await self.closed()
         return not self._open

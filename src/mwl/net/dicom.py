@@ -19,7 +19,7 @@ from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, admit, allow
 from mwl.find import Outcome, Request, Search, Worklist
 from mwl.net import report
-from mwl.net.connections import Connections
+from mwl.net.connections import QUIET_S, Connections
 from mwl.net.journal import Journal
 from mwl.results import Batch, Variant
 from mwl.tls import names_in
@@ -44,11 +44,13 @@ from mwl.wire.negotiation import (
     Policy,
     negotiate,
 )
-from mwl.wire.pdu import Abort, AssociateReject
+from mwl.wire.pdu import Abort, AssociateReject, ReleaseRequest
+from mwl.wire.state import State
 
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
 _C_FIND_RQ = CommandField.C_FIND_RQ
 _C_CANCEL_RQ = CommandField.C_CANCEL_RQ
+_AWAITING_RELEASE_RESPONSE = State.AWAITING_RELEASE_RESPONSE
 
 NO_NAMES: frozenset[str] = frozenset()
 """Names in the certificate of a caller that shows none."""
@@ -111,6 +113,7 @@ class DicomConnection(asyncio.Protocol):
         "_paused",
         "_port",
         "_queries",
+        "_quiet",
         "_search",
         "_service",
         "_trace",
@@ -136,6 +139,8 @@ class DicomConnection(asyncio.Protocol):
         self._unsent = 0
         self._outcome = "connection lost"
         self._queries = 0
+        self._quiet: tuple[int, float] | None = None
+        """Queries until then, and since when there was nothing to do, while the server stops."""
         self._trace = report.PduTrace() if telemetry.enabled("pdu") else None
 
     # The transport calls these.
@@ -184,7 +189,7 @@ class DicomConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The peer reads again: go on with the answers."""
-        self._paused = False
+        self._paused = self._association.state is _AWAITING_RELEASE_RESPONSE
         self._association.touch(self._loop.time())
         self._ask_for_turn()
 
@@ -196,6 +201,29 @@ class DicomConnection(asyncio.Protocol):
         self._association.send(Abort(source=0, reason=0))
         self._flush()
         self._transport.close()
+
+    def part(self, now: float) -> None:
+        """Ask for the release of an association that has had nothing to do for `QUIET_S`."""
+        if self._search is not None or self._waiting or self._paused:
+            self._quiet = None
+        elif self._quiet is None or self._quiet[0] != self._queries:
+            self._quiet = self._queries, now
+        elif now - self._quiet[1] >= QUIET_S:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Ask for release: PS3.8 section 7.2.1 lets either side do that, at any time."""
+        match self._association.state:
+            case State.DATA_TRANSFER:
+                self._association.send(ReleaseRequest())
+                # AR-6: what the peer still sends is taken, and may no longer be answered.
+                self._paused = True
+                self._flush()
+            case State.AWAITING_ASSOCIATE_REQUEST:
+                self._end("not begun: the server stops")
+                self.cut()
+            case _:
+                pass  # it ends already
 
     def cut(self) -> None:
         """Close the connection without a word, and without what was not read."""

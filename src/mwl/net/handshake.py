@@ -99,6 +99,11 @@ class Handshake(asyncio.Protocol):
     def take_turn(self) -> None:
         """Do nothing: there is no query."""
 
+    def part(self, now: float) -> None:
+        """End it: there will be no association."""
+        del now
+        self.cut()
+
     def abort(self) -> None:
         """End it: nobody is there yet to hear an A-ABORT."""
         self.cut()

@@ -89,6 +89,9 @@ class Running(Protocol):
     async def stop(self) -> None:
         """Take no more, and end those that are open."""
 
+    def hurry(self) -> None:
+        """Let `stop` wait for nobody."""
+
 
 class OnDemand:
     """Sockets that are served from the first connection on, or when there is time for it.
@@ -114,6 +117,7 @@ class OnDemand:
         self._make = make
         self._failed = failed
         self._starting: asyncio.Task[Running | None] | None = None
+        self._running: Running | None = None
         for sock in sockets:
             loop.add_reader(sock, self.begin)
 
@@ -139,7 +143,13 @@ class OnDemand:
             for sock in self._sockets:
                 sock.close()  # nobody is to wait for what does not come
             return None
+        self._running = running
         return running
+
+    def hurry(self) -> None:
+        """Let `stop` wait for nobody."""
+        if self._running is not None:
+            self._running.hurry()
 
     async def stop(self) -> None:
         """Take no more connections, and end those that are open."""

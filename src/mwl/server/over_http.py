@@ -86,6 +86,10 @@ class OverHttp:
         """Take no more connections, and end those that are open."""
         await self._listener.stop()
 
+    def hurry(self) -> None:
+        """Let `stop` wait for nobody."""
+        self._listener.hurry()
+
     def rest(
         self, method: str, uri: str, body: bytes, headers: Mapping[str, str] | None
     ) -> tuple[int, bytes]:

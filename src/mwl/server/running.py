@@ -24,6 +24,9 @@ from mwl.site import Worklists, take_dictionary
 Ending = Literal["stop", "reset"]
 """Why a server ended: to be gone, or to start again with its configuration read anew."""
 
+_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end a server."""
+
 LINES_TOGETHER_S = 0.005
 """Seconds that a line of the log may wait for others: all that a kill without warning can lose."""
 
@@ -90,10 +93,10 @@ class Server:
         return self
 
     async def stop(self) -> None:
-        """Take no new association, let the open ones finish for a while, abort the rest."""
+        """Take no new association, let the open ones end for `ShutdownTimeout`, abort the rest."""
         if not self._listeners or self._connections is None:
             return
-        telemetry.emit("stopping", associations=len(self._connections))
+        telemetry.emit("stopping", associations=self._connections.associations)
         for listener in self._listeners:
             listener.close()
         if self._watch is not None:
@@ -101,7 +104,7 @@ class Server:
         self._preloading()
         self._watching()
         async with asyncio.TaskGroup() as ending:
-            ending.create_task(self._connections.close())
+            ending.create_task(self._connections.close(self._config.shutdown_timeout_s))
             if self._http is not None:
                 ending.create_task(self._http.stop())
         self._worklists.close()
@@ -111,12 +114,28 @@ class Server:
     async def serve(self) -> Ending:
         """Start, run until SIGTERM, SIGINT or SIGHUP or until HTTP says so, stop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.end, "stop")
+        for number in _ENDS:
+            loop.add_signal_handler(number, self._told_to_end)
         await self.start()
         await self._ended.wait()
         await self.stop()
         return self._ending
+
+    def _told_to_end(self) -> None:
+        if not self._ended.is_set():
+            self.end("stop")
+            return
+        # Who says it twice means now, and who says it three times is not kept waiting by anything.
+        self.hurry()
+        for number in _ENDS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def hurry(self) -> None:
+        """Let `stop` wait for nobody: associations are aborted, requests over HTTP are cut."""
+        if self._connections is not None:
+            self._connections.hurry()
+        if self._http is not None:
+            self._http.hurry()
 
     def end(self, ending: Ending) -> None:
         """Let `serve` return."""

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from mwl.config.option import Option
 from mwl.config.options.dicom import DICOM
 from mwl.config.options.http import HTTP
+from mwl.config.options.operation import OPERATION
 from mwl.config.options.scripts import SCRIPTS
 from mwl.config.options.tls import TLS
 from mwl.config.options.worklists import WORKLISTS
 
 __all__ = ["OPTIONS", "SECTION_ALIASES"]
 
-OPTIONS: tuple[Option, ...] = (*DICOM, *TLS, *HTTP, *SCRIPTS, *WORKLISTS)
+OPTIONS: tuple[Option, ...] = (*DICOM, *TLS, *HTTP, *SCRIPTS, *OPERATION, *WORKLISTS)
 """All options, in the order in which a configuration file should have them."""
 
 SECTION_ALIASES: Mapping[str, str] = MappingProxyType({"ModalityWorklists": "Worklists"})

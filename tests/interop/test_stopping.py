@@ -1,0 +1,105 @@
+"""A server that is told to stop, and what real programs make of it."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+
+from support.dcmtk import require
+from support.server import TIMEOUT_S, RunningServer, running_server
+from support.worklist_files import FIVE_ITEMS, configuration, fill, fill_with_many
+
+pytestmark = pytest.mark.interop
+
+FIND = UID("1.2.840.10008.5.1.4.31")
+MANY = 10_000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill_with_many(tmp_path_factory.mktemp("stopping") / "items", MANY)
+
+
+def patient(tmp_path: Path, folder: Path) -> Path:
+    """Give the configuration of a server that waits for long."""
+    return configuration(
+        tmp_path / "mwl.json",
+        folder,
+        DicomAlwaysAllowFindWorklist=True,
+        ShutdownTimeout=1000,
+    )
+
+
+@contextmanager
+def asking(server: RunningServer) -> Iterator[subprocess.Popen[str]]:
+    """Run a findscu that asks for everything and is halted after its first answer."""
+    keys = ("-k", "PatientID", "-k", "AdditionalPatientHistory")
+    process = subprocess.Popen(
+        [require("findscu"), "-v", "-W", *keys, server.host, str(server.port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    try:
+        assert process.stdout is not None
+        assert any("Find Response: 1 " in line for line in process.stdout)
+        process.send_signal(signal.SIGSTOP)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_findscu_gets_all_answers_of_a_server_that_stops_meanwhile(
+    tmp_path: Path, many: Path
+) -> None:
+    with running_server("--config", patient(tmp_path, many)) as server, asking(server) as findscu:
+        server.process.terminate()
+        server.log.wait_for("stopping")
+        findscu.send_signal(signal.SIGCONT)
+        output, _ = findscu.communicate(timeout=TIMEOUT_S)
+        assert f"Find Response: {MANY} (Pending)" in output
+        assert "Received Final Find Response (Success)" in output
+        assert findscu.returncode == 0
+        assert server.process.wait(TIMEOUT_S) == 0
+        association = server.log.wait_for("association")
+    assert association.fields["outcome"] == "released"
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, many: Path, again: signal.Signals) -> None:
+    with running_server("--config", patient(tmp_path, many)) as server, asking(server):
+        server.process.terminate()
+        server.log.wait_for("stopping")
+        server.process.send_signal(again)
+        assert server.process.wait(TIMEOUT_S) == 0
+        association = server.log.wait_for("association")
+    assert association.fields["outcome"] == "aborted: the server stops"
+
+
+def test_pynetdicom_releases_an_idle_association_when_it_is_asked_to(tmp_path: Path) -> None:
+    released = threading.Event()
+    scu = AE("PYNETDICOM")
+    scu.add_requested_context(FIND)
+    file = patient(tmp_path, fill(tmp_path / "items", FIVE_ITEMS))
+    with running_server("--config", file) as server:
+        opened = scu.associate(
+            server.host,
+            server.port,
+            ae_title="ORTHANC",
+            evt_handlers=[(evt.EVT_RELEASED, lambda _: released.set())],
+        )
+        assert opened.is_established
+        server.process.terminate()
+        assert released.wait(TIMEOUT_S)
+        assert server.process.wait(TIMEOUT_S) == 0
+        association = server.log.wait_for("association")
+    scu.shutdown()
+    assert association.fields["outcome"] == "released"
