@@ -7,7 +7,13 @@ and `values`, JSON in `json_model` and `orthanc_json`; attributes are looked up 
 Source: DICOM PS3.5.
 """
 
-from mwl.dataset.charset import ENCODINGS, CharacterSet, character_set
+from mwl.dataset.charset import (
+    CODE_EXTENSIONS,
+    ENCODINGS,
+    SINGLE_TERMS,
+    CharacterSet,
+    character_set,
+)
 from mwl.dataset.dictionary import (
     BYTE_VRS,
     CHARACTER_SET_VRS,
@@ -67,6 +73,7 @@ from mwl.dataset.values import is_empty, values
 __all__ = [
     "BYTE_VRS",
     "CHARACTER_SET_VRS",
+    "CODE_EXTENSIONS",
     "DEFAULT_REPERTOIRE_VRS",
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
     "ENCODINGS",
@@ -79,6 +86,7 @@ __all__ = [
     "LONG_LENGTH_VRS",
     "NESTING_LIMIT",
     "NUMBER_FORMATS",
+    "SINGLE_TERMS",
     "SINGLE_VALUE_TEXT_VRS",
     "TEXT_VRS",
     "TRANSFER_SYNTAXES",

@@ -153,6 +153,12 @@ _CODECS: Mapping[str, codecs.CodecInfo] = {
 } | _STAND_ALONE
 """Terms without code extension, with their codecs."""
 
+SINGLE_TERMS = tuple(_CODECS)
+"""Terms that are understood as the only value of (0008,0005)."""
+
+CODE_EXTENSIONS = tuple(f"ISO 2022 IR {number}" for number in _REPERTOIRES)
+"""Terms that are understood among several values of it."""
+
 # ------------------------------------------------------------------------------- terms
 
 _ISO_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]{1,3})", re.IGNORECASE)

@@ -55,9 +55,10 @@ LOCAL_LIMIT_EXCEEDED = AssociateReject(result=2, source=3, reason=2)
 
 _USER_NAME_TYPES = frozenset({1, 2})  # PS3.7 Table D.3-14: user name, user name and passcode
 
-# PS3.4 Table K.5-1: bytes 1 and 2 are always 1; fuzzy matching of names and adjustment of time
-# zones are not performed. What lies behind the fourth byte is left out, which also says no.
-_WORKLIST_ANSWER = bytes((1, 1, 0, 0))
+EXTENDED_ANSWER = bytes((1, 1, 0, 0))
+"""Answer to extended negotiation of the worklist. PS3.4 Table K.5-1: bytes 1 and 2 are always 1;
+fuzzy matching of names and adjustment of time zones are not performed. What lies behind the fourth
+byte is left out, which also says no."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +159,7 @@ def _answer_extended(
         return ()
     for extended in offered:
         if extended.sop_class_uid == MODALITY_WORKLIST_FIND and extended.information:
-            answer = _WORKLIST_ANSWER[: len(extended.information)]
+            answer = EXTENDED_ANSWER[: len(extended.information)]
             return (ExtendedNegotiation(MODALITY_WORKLIST_FIND, answer),)
     return ()
 
