@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import starmap
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, NamedTuple, TextIO
 
@@ -280,17 +281,16 @@ def _text_of(value: object) -> str:
 
 
 class _Clock:
-    """The time of day in UTC with milliseconds; the rest of it is formatted once a second."""
+    """Spells a time in UTC with milliseconds; the rest of it is formatted once a second."""
 
-    __slots__ = ("_second", "_stamp", "_time_ns")
+    __slots__ = ("_second", "_stamp")
 
-    def __init__(self, time_ns: Callable[[], int]) -> None:
-        self._time_ns = time_ns
+    def __init__(self) -> None:
         self._second = -1
         self._stamp = ""
 
-    def __call__(self) -> str:
-        second, millisecond = divmod(self._time_ns() // 1_000_000, 1000)
+    def __call__(self, time_ns: int) -> str:
+        second, millisecond = divmod(time_ns // 1_000_000, 1000)
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
@@ -337,25 +337,25 @@ def _layout(level: str, event: str, names: tuple[str, ...], kinds: tuple[type, .
 class _TextRenderer:
     """Makes a line of an event: `TIME LEVEL event key=value ...`."""
 
-    def __init__(self, clock: _Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
+        self._clock = _Clock()
 
-    def __call__(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
+    def __call__(self, time_ns: int, level: str, event: str, fields: Mapping[str, Any]) -> str:
         values = [*fields.values()]
         template, spelled = _layout(level, event, tuple(fields), tuple(map(type, values)))
         for place, spell in spelled:
             values[place] = spell(values[place])
-        return template % (self._clock(), *values)
+        return template % (self._clock(time_ns), *values)
 
 
 class _JsonRenderer:
     """Makes a line of an event: an object with `timestamp`, `level` and `event` first."""
 
-    def __init__(self, clock: _Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
+        self._clock = _Clock()
 
-    def __call__(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
-        head = {"timestamp": self._clock(), "level": level.lower(), "event": event}
+    def __call__(self, time_ns: int, level: str, event: str, fields: Mapping[str, Any]) -> str:
+        head = {"timestamp": self._clock(time_ns), "level": level.lower(), "event": event}
         line = head | {
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in fields.items()
@@ -364,35 +364,46 @@ class _JsonRenderer:
         return f"{escape(_encode_json(line))}\n"
 
 
-class _Sink:
+_Render = Callable[[int, str, str, Mapping[str, Any]], str]
+"""Makes a whole line of a time in nanoseconds since 1970, a level, an event and its fields."""
+
+_RENDERERS: Mapping[str, Callable[[], _Render]] = MappingProxyType(
+    {"text": _TextRenderer, "json": _JsonRenderer}
+)
+
+
+class _Writer:
     """Writes whole lines to a stream; None stands for the standard error of now.
 
     A stream over a file descriptor is passed by: that is a third of the cost of a line.
 
     Attributes:
-        later: Calls back soon; with it, the lines until then are written together.
+        later: Calls back soon; with it, the lines until then are made and written together: one
+            after the other they find the interpreter's caches warm, and a query does not wait.
     """
 
-    __slots__ = ("_descriptor", "_held", "_stream", "later")
+    __slots__ = ("_descriptor", "_held", "_render", "_stream", "_time_ns", "later")
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, render: _Render, time_ns: Callable[[], int], stream: TextIO | None) -> None:
         self.later: Callable[[Callable[[], None]], object] | None = None
+        self._render = render
+        self._time_ns = time_ns
         self._stream = stream
         self._descriptor = _descriptor(stream)
-        self._held: list[str] = []
+        self._held: list[tuple[int, str, str, Mapping[str, Any]]] = []
 
-    def write(self, line: str) -> None:
+    def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if self.later is None:
-            self._write(line)
+            self._write(self._render(self._time_ns(), level, event, fields))
             return
         if not self._held:
             self.later(self.flush)
-        self._held.append(line)
+        self._held.append((self._time_ns(), level, event, fields))
 
     def flush(self) -> None:
         held, self._held = self._held, []
         if held:
-            self._write("".join(held))
+            self._write("".join(starmap(self._render, held)))
 
     def _write(self, lines: str) -> None:
         try:
@@ -425,21 +436,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, data[written:])
 
 
-_Render = Callable[[str, str, Mapping[str, Any]], str]
-"""Makes a whole line of a level, an event and its fields."""
-
-_RENDERERS: Mapping[str, Callable[[_Clock], _Render]] = MappingProxyType(
-    {"text": _TextRenderer, "json": _JsonRenderer}
-)
-
-
-class _Writer(NamedTuple):
-    """How lines are made, and where they go."""
-
-    render: _Render
-    sink: _Sink
-
-
 _LEVELS: dict[str, str | None] = {}
 """For each event, the name of its level when that is written, else None."""
 _WRITERS: list[_Writer] = []
@@ -464,7 +460,7 @@ def configure(
         stream: Where lines go; None is the standard error stream.
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
-    _WRITERS[:] = [_Writer(_RENDERERS[format](_Clock(time_ns)), _Sink(stream))]
+    _WRITERS[:] = [_Writer(_RENDERERS[format](), time_ns, stream)]
     set_verbosity(level)
 
 
@@ -489,10 +485,10 @@ def write_together(later: Callable[[Callable[[], None]], object] | None) -> None
         later: Calls back soon, as `call_soon` of an event loop; what was emitted until then is
             written at once. None writes each line when it is emitted, and what was held now.
     """
-    sink = _WRITERS[0].sink
-    sink.later = later
+    writer = _WRITERS[0]
+    writer.later = later
     if later is None:
-        sink.flush()
+        writer.flush()
 
 
 configure()
@@ -511,7 +507,8 @@ def emit(event: str, /, **fields: Any) -> None:
         **fields: Facts, in the order in which they are to be read. A field that is None is left
             out; a float is written with three decimals; a list or tuple is joined by commas (a
             JSON array in JSON); a mapping is written as JSON; an exception as `Type: message`.
-            The names `timestamp`, `level` and `event` are taken.
+            The names `timestamp`, `level` and `event` are taken. A line may be made a little
+            later (`write_together`), so a value must not change any more.
 
     Raises:
         KeyError: The event is not in `EVENTS`.
@@ -525,5 +522,4 @@ def emit(event: str, /, **fields: Any) -> None:
         return
     if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):
         fields["traceback"] = "".join(traceback.format_exception(error))
-    render, sink = _WRITERS[0]
-    sink.write(render(level, event, fields))
+    _WRITERS[0].write(level, event, fields)
