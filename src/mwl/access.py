@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from mwl.tls.names import meant_by
+
 Operation = Literal["echo", "find worklist"]
 
 # A-ASSOCIATE-RJ, PS3.8 Table 9-21.
@@ -80,31 +82,41 @@ class AccessPolicy:
     modalities: tuple[KnownCaller, ...] = ()
     loopback_may_query: bool = False
     _by_title: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
-    _binds: bool = field(init=False, repr=False, compare=False)
+    _bound: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
+    binds: bool = field(init=False, repr=False, compare=False)
+    """Whether some known caller is bound to a certificate: if not, nothing is looked up."""
 
     def __post_init__(self) -> None:
         by_title: dict[str, list[KnownCaller]] = {}
+        alike: dict[str, list[KnownCaller]] = {}
         for modality in self.modalities:
             by_title.setdefault(self.fold(modality.ae_title), []).append(modality)
+            alike.setdefault(_in_any_case(modality.ae_title), []).append(modality)
         object.__setattr__(self, "_by_title", by_title)
-        object.__setattr__(self, "_binds", any(one.tls_subject for one in self.modalities))
+        bound = {
+            title: entries
+            for title, entries in alike.items()
+            if any(entry.tls_subject for entry in entries)
+        }
+        object.__setattr__(self, "_bound", bound)
+        object.__setattr__(self, "binds", bool(bound))
 
     def fold(self, ae_title: str) -> str:
         """Give an AE title in the form in which equal ones are the same text."""
         # PS3.5 Table 6.2-1: spaces around an AE title do not count.
-        title = ae_title.strip(" ")
-        return title if self.strict_ae_comparison else title.upper()
+        return ae_title.strip(" ") if self.strict_ae_comparison else _in_any_case(ae_title)
 
     def entries(self, ae_title: str) -> Sequence[KnownCaller]:
         """Give the known callers with an AE title. Cost: one look-up."""
         return self._by_title.get(self.fold(ae_title), ())
 
-    def bound_entries(self, ae_title: str) -> Sequence[KnownCaller]:
-        """Give the known callers with an AE title, where all are bound to a certificate."""
-        if not self._binds:
-            return ()
-        entries = self.entries(ae_title)
-        return entries if all(entry.tls_subject for entry in entries) else ()
+    def entries_beside_bound(self, ae_title: str) -> Sequence[KnownCaller]:
+        """Give the known callers with an AE title, where one of them is bound to a certificate.
+
+        Upper and lower case never differ here: what was spelt in another way would be no way
+        around the certificate.
+        """
+        return self._bound.get(_in_any_case(ae_title), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,7 @@ class Caller:
         calling_ae_title: AE title it gives itself, without the padding.
         called_ae_title: AE title it calls, without the padding.
         host: IP address it calls from.
-        certificate_names: Names in the certificate that it shows, as `mwl.tls.names_in` gives
+        certificate_names: Names in the certificate that it shows, as `mwl.tls.names.names_in` gives
             them; none where it shows none.
     """
 
@@ -173,9 +185,8 @@ def admit(policy: AccessPolicy, caller: Caller) -> Refusal | None:
         policy.fold(caller.called_ae_title) != policy.fold(policy.ae_title)
     ):
         return _wrong_called_ae_title(policy, caller)
-    bound = policy.bound_entries(caller.calling_ae_title)
-    if bound and not _by_their_certificate(caller, bound):
-        return _wrong_certificate(caller, bound)
+    if policy.binds and (refusal := _without_its_certificate(policy, caller)) is not None:
+        return refusal
     if (
         policy.always_allow_echo
         or policy.always_allow_find_worklist
@@ -195,21 +206,37 @@ def allow(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal
     """Decide on an operation of an associated caller.
 
     Several entries may share an AE title: with `check_modality_host` the one of the caller's host
-    decides, else all of them must allow the operation.
+    decides, else all of them must allow the operation. Where one is bound to a certificate, only
+    those count that the caller's certificate is for.
 
     Returns:
         None when the caller may do it.
     """
+    # It may have been bound since it associated.
+    if policy.binds and (refusal := _without_its_certificate(policy, caller)) is not None:
+        return refusal
     if _always_allowed(policy, operation) or _is_trusted_loopback(policy, caller):
         return None
     entries = policy.entries(caller.calling_ae_title)
     if not entries:
         return _unknown_caller(policy, caller)
+    return _allowed_by(policy, caller, operation, entries)
+
+
+def _allowed_by(
+    policy: AccessPolicy, caller: Caller, operation: Operation, entries: Sequence[KnownCaller]
+) -> Refusal | None:
+    """Decide by the entries of the caller's AE title."""
     # Deviation: with several entries of one AE title Orthanc checks no host when all of them allow
     # the operation, which makes the check void.
-    entries_here = _by_their_certificate(caller, _from_their_host(policy, caller, entries))
+    entries_here = _from_their_host(policy, caller, entries)
     if not entries_here:
         return _wrong_host(caller, entries)
+    if policy.entries_beside_bound(caller.calling_ae_title):
+        all_here = entries_here
+        entries_here = [entry for entry in all_here if _has_its_certificate(caller, entry)]
+        if not entries_here:
+            return _wrong_certificate(caller, all_here)
     granted = [_entry_allows(entry, operation) for entry in entries_here]
     if any(granted) if policy.check_modality_host else all(granted):
         return None
@@ -236,13 +263,27 @@ def _from_their_host(
     return [entry for entry in entries if _canonical(entry.host) == host]
 
 
-def _by_their_certificate(caller: Caller, entries: Sequence[KnownCaller]) -> list[KnownCaller]:
-    """Leave out the entries that are bound to another certificate than the caller's."""
-    return [
-        entry
-        for entry in entries
-        if not entry.tls_subject or entry.tls_subject.casefold() in caller.certificate_names
-    ]
+def _in_any_case(ae_title: str) -> str:
+    return ae_title.strip(" ").upper()
+
+
+def _without_its_certificate(policy: AccessPolicy, caller: Caller) -> Refusal | None:
+    """Refuse a caller with an AE title that is bound to another certificate than it shows."""
+    entries = policy.entries_beside_bound(caller.calling_ae_title)
+    if not entries or any(_has_its_certificate(caller, entry) for entry in entries):
+        return None
+    return _wrong_certificate(caller, entries)
+
+
+def _has_its_certificate(caller: Caller, entry: KnownCaller) -> bool:
+    """Tell whether a caller may be an entry of an AE title of which one is bound.
+
+    Beside one that is bound, an entry that is not stands for its host alone, else it would let
+    everybody in.
+    """
+    if not entry.tls_subject:
+        return _canonical(entry.host) == _canonical(caller.host)
+    return not caller.certificate_names.isdisjoint(meant_by(entry.tls_subject))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -318,15 +359,20 @@ def _wrong_host(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
 
 
 def _wrong_certificate(caller: Caller, entries: Sequence[KnownCaller]) -> Refusal:
-    expected = " or ".join(f"{entry.tls_subject} ({entry.name})" for entry in entries)
+    expected = " or ".join(
+        f"{entry.tls_subject or f'no certificate from {entry.host}'} ({entry.name})"
+        for entry in entries
+    )
     if caller.certificate_names:
-        shown = f"its certificate says {', '.join(sorted(caller.certificate_names))}"
+        shown = f"its certificate is for {'; '.join(sorted(caller.certificate_names))}"
+        hint = "give it the certificate that is meant, or set TlsSubject to one of those names"
     else:
         shown = "it shows no certificate"
+        hint = "let it call over TLS and show its certificate; without TLS there is none"
     return Refusal(
         comment=_comment(f"{caller.calling_ae_title} is bound to another certificate"),
         explanation=f"TlsSubject in DicomModalities expects {expected}, and {shown}",
-        hint="let it call over TLS with its own certificate, or correct its TlsSubject",
+        hint=hint,
     )
 
 

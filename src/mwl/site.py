@@ -26,7 +26,7 @@ from mwl.store.directory import COMMENT, DirectoryStore, subfolder
 from mwl.store.memory import MemoryStore
 from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot
-from mwl.tls import Credentials, PemFile
+from mwl.tls.contexts import Credentials, PemFile
 
 
 class Worklists:

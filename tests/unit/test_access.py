@@ -232,3 +232,104 @@ def test_the_hint_names_every_entry_whose_host_could_be_the_callers() -> None:
     policy = closed(check_modality_host=True, modalities=known)
     refusal = refused(allow(policy, caller(host="::ffff:10.0.0.9"), "find worklist"))
     assert refusal.hint == ('inside DicomModalities set the host of "ct1" or "ct1 new" to 10.0.0.9')
+
+
+BOUND = dataclasses.replace(CT1, tls_subject="CN=ct1,O=Example")
+ITS_OWN = frozenset({"ct1", "CN=ct1,O=example"})
+
+
+def showing(*names: str, calling: str = "CT1", host: str = "10.0.0.7") -> Caller:
+    return Caller(calling, "ORTHANC", host, frozenset(names))
+
+
+@pytest.mark.parametrize("spelling", ["CT1", "ct1", " Ct1 "])
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_bound_title_is_nothing_without_its_certificate(
+    spelling: str, strict: bool, opened: bool
+) -> None:
+    policy = AccessPolicy(
+        modalities=(BOUND,), always_allow_find_worklist=opened, strict_ae_comparison=strict
+    )
+    for caller_ in (
+        showing(calling=spelling),  # over the plain port
+        showing("ct2", "CN=ct2,O=example", calling=spelling),
+        showing("ct1", calling=spelling),  # not the whole subject
+        showing("CN=ct1\\,O\\=example", calling=spelling),
+    ):
+        refusal = refused(admit(policy, caller_))
+        assert refusal.reason == CALLING_AE_TITLE_NOT_RECOGNIZED
+        assert allow(policy, caller_, "find worklist") is not None
+        assert allow(policy, caller_, "echo") is not None
+
+
+def test_a_bound_title_with_its_certificate_is_a_known_caller() -> None:
+    policy, scanner = closed(modalities=(BOUND,)), showing(*ITS_OWN)
+    assert admit(policy, scanner) is None
+    assert allow(policy, scanner, "find worklist") is None
+
+
+@pytest.mark.parametrize("name", ["ct1", "CT1", "CN=ct1,O=Example", "O = Example, CN = ct1"])
+def test_a_title_is_bound_to_any_name_in_the_certificate(name: str) -> None:
+    policy = closed(modalities=(dataclasses.replace(CT1, tls_subject=name),))
+    assert admit(policy, showing(*ITS_OWN)) is None
+    assert admit(policy, showing("other", "CN=other")) is not None
+
+
+def test_a_certificate_is_no_title() -> None:
+    other = KnownCaller("ct2", "CT2", "10.0.0.8", tls_subject="ct2")
+    assert admit(closed(modalities=(BOUND, other)), showing(*ITS_OWN, calling="CT2")) is not None
+    assert admit(closed(modalities=(BOUND,)), showing(*ITS_OWN, calling="CT9")) is not None
+
+
+@pytest.mark.parametrize("checks_host", [True, False])
+def test_an_entry_without_a_certificate_stands_for_its_host_alone_beside_one_with(
+    checks_host: bool,
+) -> None:
+    old = KnownCaller("old", "CT1", "10.0.0.9")
+    policy = closed(modalities=(BOUND, old), check_modality_host=checks_host)
+    for host, names, admitted in (
+        ("10.0.0.9", (), True),
+        ("::ffff:10.0.0.9", (), True),
+        ("10.0.0.7", ITS_OWN, True),
+        ("10.0.0.7", (), False),
+        ("10.0.0.66", ("ct2",), False),
+    ):
+        caller_ = showing(*names, host=host)
+        assert (admit(policy, caller_) is None) is admitted
+        assert (allow(policy, caller_, "find worklist") is None) is admitted
+
+
+def test_an_entry_counts_only_for_the_certificate_that_it_is_bound_to() -> None:
+    echoes = dataclasses.replace(BOUND, name="a", allow_find_worklist=False)
+    asks = KnownCaller("b", "CT1", "10.0.0.7", tls_subject="ct9")
+    policy = closed(modalities=(echoes, asks))
+    assert refused(allow(policy, showing(*ITS_OWN), "find worklist")).explanation.endswith(
+        "is false for a in DicomModalities"
+    )
+    assert allow(policy, showing("ct9"), "find worklist") is None
+
+
+def test_a_certificate_that_is_right_from_the_host_of_another_is_refused_by_the_host() -> None:
+    other = KnownCaller("b", "CT1", "10.0.0.8", tls_subject="ct9")
+    policy = closed(modalities=(BOUND, other), check_modality_host=True)
+    refusal = refused(allow(policy, showing("ct9", host="10.0.0.7"), "find worklist"))
+    assert "CN=ct1,O=Example (ct1)" in refusal.explanation
+
+
+def test_who_is_bound_while_associated_is_refused_from_then_on() -> None:
+    policy = AccessPolicy(always_allow_find_worklist=True)
+    assert allow(policy, showing(), "find worklist") is None
+    bound = dataclasses.replace(policy, modalities=(BOUND,))
+    assert allow(bound, showing(), "find worklist") is not None
+
+
+def test_the_log_tells_which_certificate_was_expected_and_shown() -> None:
+    policy = closed(modalities=(BOUND,))
+    plain, wrong = admit(policy, showing()), admit(policy, showing("ct2", "CN=ct2"))
+    assert refused(plain).explanation == (
+        "TlsSubject in DicomModalities expects CN=ct1,O=Example (ct1), and it shows no certificate"
+    )
+    assert "over TLS" in refused(plain).hint
+    assert refused(wrong).explanation.endswith("and its certificate is for CN=ct2; ct2")
+    assert "TlsSubject" in refused(wrong).hint

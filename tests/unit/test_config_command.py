@@ -12,6 +12,7 @@ from mwl.cli.config import config as app
 from mwl.cli.config import report_notes
 from mwl.config import Note, default_file
 from mwl.errors import ConfigError
+from support.certificates import Authority
 from support.telemetry import captured_log
 
 BAD = '{\n"DicomPort": "x",\n"DicomAEt": "MWL",\n"HttpPort": 8042}'
@@ -227,3 +228,22 @@ orthanc.RegisterOnChangeCallback(lambda *_: open("called", "w"))
     assert [event["message"] for event in log.events("script_output")] == ["loaded"]
     assert log.events("callback_failed") == []
     assert not Path("called").exists()
+
+
+def test_check_reads_the_certificates_of_dicom_over_tls(tmp_path: Path) -> None:
+    authority = Authority()
+    authority.write(tmp_path)
+    authority.issue("server").write(tmp_path, "server")
+    authority.issue("other").write(tmp_path, "other")
+    output = checked(
+        tmp_path,
+        {},
+        DicomTlsPort=2762,
+        DicomTlsCertificate="server.pem",
+        DicomTlsPrivateKey="other.key",
+        DicomTlsTrustedCertificates="ca.pem",
+    )
+    assert output == (
+        f"error: DicomTlsPrivateKey: {tmp_path / 'other.key'}: "
+        f"the key is not that of {tmp_path / 'server.pem'}\n"
+    )

@@ -68,6 +68,6 @@ def test_no_help_text_names_an_option_that_does_not_exist() -> None:
         "mwl.hook",
         "mwl.hooks",
     }
-    names |= {"UseDicomTls", "TlsSubject", "CN=ct1,O=Example", "@SECLEVEL=0"}
+    names |= {"UseDicomTls", "TlsSubject", "CN=ct1,O=Example"}
     named = {name for option in OPTIONS for name in re.findall(r"`([^`]*)`", option.help)}
     assert named <= names

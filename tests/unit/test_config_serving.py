@@ -164,3 +164,109 @@ def test_a_certificate_that_is_missing_is_a_warning(tmp_path: Path) -> None:
     )
     (tmp_path / "certificate.pem").touch()
     assert missing_here(loaded(tmp_path, content)) == []
+
+
+SERVED: Mapping[str, Any] = {"Worklists": {"Enable": True, "Database": "."}}
+OVER_TLS: Mapping[str, Any] = {
+    **SERVED,
+    "DicomTlsEnabled": True,
+    "DicomTlsCertificate": "server.pem",
+    "DicomTlsPrivateKey": "server.key",
+    "DicomTlsTrustedCertificates": "ca.pem",
+}
+BOUND: Mapping[str, Any] = {"AET": "CT1", "Host": "192.0.2.7", "Port": 104, "TlsSubject": "ct1"}
+
+
+@pytest.fixture
+def tls_folder(tmp_path: Path) -> Path:
+    for name in ("server.pem", "server.key", "ca.pem"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "option", "hint"),
+    [
+        ({"DicomTlsCertificate": ""}, "DicomTlsCertificate", "DicomTlsCertificate"),
+        ({"DicomTlsTrustedCertificates": ""}, "DicomTlsTrustedCertificates", "Required"),
+        ({"DicomTlsMinimumProtocolVersion": 4}, "DicomTlsCiphersAccepted", "BCP 195"),
+        ({"DicomTlsPort": 2762}, "DicomTlsPort", '"DicomTlsEnabled": false'),
+    ],
+)
+def test_tls_that_lacks_something_is_refused(
+    tls_folder: Path, changes: Mapping[str, Any], option: str, hint: str
+) -> None:
+    (error,) = refusals(loaded(tls_folder, {**OVER_TLS, **changes}))
+    assert error.option == option
+    assert error.hint is not None
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"DicomTlsPrivateKey": ""},
+        {"DicomTlsEnabled": False, "DicomTlsPort": 2762},
+        {"DicomTlsEnabled": False, "DicomTlsCertificate": ""},
+        {"DicomTlsTrustedCertificates": "", "DicomTlsRemoteCertificateRequired": False},
+        {"DicomTlsMinimumProtocolVersion": 4, "DicomTlsCiphersAccepted": ["TLS_A"]},
+        {"DicomModalities": {"ct1": BOUND}},
+        {"DicomModalities": {"ct1": BOUND, "ct2": {**BOUND, "AET": "CT2", "TlsSubject": ""}}},
+    ],
+)
+def test_tls_that_has_all_is_served_without_a_warning(
+    tls_folder: Path, changes: Mapping[str, Any]
+) -> None:
+    found = loaded(tls_folder, {**OVER_TLS, **changes})
+    assert refusals(found) == []
+    assert missing_here(found) == []
+
+
+@pytest.mark.parametrize("name", ["server.pem", "server.key", "ca.pem"])
+def test_a_file_of_tls_that_is_missing_is_a_warning(tls_folder: Path, name: str) -> None:
+    (tls_folder / name).unlink()
+    warning = the_warning(tls_folder, OVER_TLS)
+    assert warning.message == f"{tls_folder / name} is no file"
+    assert missing_here(loaded(tls_folder, {**OVER_TLS, "DicomTlsEnabled": False})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"DicomTlsEnabled": False}, "ct1 must show a certificate (TlsSubject), and TLS is off"),
+        (
+            {"DicomTlsTrustedCertificates": "", "DicomTlsRemoteCertificateRequired": False},
+            "ct1 must show a certificate (TlsSubject), and nobody is asked for one",
+        ),
+    ],
+)
+def test_a_modality_that_is_bound_in_vain_is_a_warning(
+    tls_folder: Path, changes: Mapping[str, Any], message: str
+) -> None:
+    content = {**OVER_TLS, "DicomModalities": {"ct1": BOUND}, **changes}
+    assert the_warning(tls_folder, content).message == message
+
+
+def test_an_entry_without_a_certificate_beside_one_with_is_a_warning(tls_folder: Path) -> None:
+    modalities = {"ct1": BOUND, "old": ["ct1", "192.0.2.9", 104]}
+    warning = the_warning(tls_folder, {**OVER_TLS, "DicomModalities": modalities})
+    assert warning.option == "DicomModalities.old"
+    assert warning.hint == "it needs no certificate when it calls from 192.0.2.9"
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_versions_of_tls_that_can_be_broken_into_are_a_warning(
+    tls_folder: Path, version: int
+) -> None:
+    changes = {"DicomTlsMinimumProtocolVersion": version, "DicomTlsCiphersAccepted": ["TLS_A"]}
+    warning = the_warning(tls_folder, {**OVER_TLS, **changes})
+    assert warning.option == "DicomTlsMinimumProtocolVersion"
+
+
+@pytest.mark.parametrize("name", [7, " ", "CN=ct1,Example"])
+def test_a_tls_subject_that_is_none_is_refused(tmp_path: Path, name: object) -> None:
+    content = {**SERVED, "DicomModalities": {"ct1": {**BOUND, "TlsSubject": name}}}
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, content)
+    assert caught.value.option == "DicomModalities.ct1.TlsSubject"

@@ -155,7 +155,7 @@ def _notes_of_scripts(config: Config) -> list[Note]:
 
 def _refusals_of_tls(config: Config) -> list[ConfigError]:
     from mwl.site import credentials_in_use  # noqa: PLC0415 - the help does not wait for it
-    from mwl.tls import server_context  # noqa: PLC0415 - see above
+    from mwl.tls.contexts import server_context  # noqa: PLC0415 - see above
 
     errors = []
     for credentials in credentials_in_use(config):

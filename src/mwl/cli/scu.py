@@ -29,7 +29,7 @@ from mwl.errors import ConfigError, DatasetError, InputError, PeerRefused
 from mwl.keys import TABLE_KEYS, USUAL_KEYS, identifier_of
 from mwl.net.client import PENDING, ClientAssociation, Peer, Response, associate
 from mwl.text import escape
-from mwl.tls import Credentials, PemFile, client_context
+from mwl.tls.contexts import Credentials, PemFile, client_context
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from mwl.config.load import Loaded, Note, together
+from mwl.config.values import Modality
 from mwl.errors import ConfigError
 
 _MISSING = "does not exist"
@@ -105,7 +106,8 @@ def missing_here(loaded: Loaded) -> list[Note]:
         message = "is neither an address nor a name that this machine can resolve"
         notes.append(_warning(loaded, "DicomHost", message, "empty listens on all addresses"))
     notes += _missing_certificates(loaded)
-    notes += _bound_without_tls(loaded)
+    notes += _bound_in_vain(loaded)
+    notes += _old_tls(loaded)
     return notes
 
 
@@ -127,13 +129,50 @@ def _missing_certificates(loaded: Loaded) -> list[Note]:
     ]
 
 
-def _bound_without_tls(loaded: Loaded) -> list[Note]:
+def _bound_in_vain(loaded: Loaded) -> list[Note]:
+    """Warn of modalities that must show a certificate where none can be shown, or beside others."""
     config = loaded.config
-    bound = [modality.name for modality in config.modalities if modality.tls_subject]
-    if not bound or config.dicom_tls_enabled or config.dicom_tls_port:
+    bound = [modality for modality in config.modalities if modality.tls_subject]
+    if not bound:
         return []
-    message = f"{', '.join(bound)} must show a certificate (TlsSubject), and TLS is off"
-    return [_warning(loaded, "DicomModalities", message, "set DicomTlsEnabled or DicomTlsPort")]
+    names = ", ".join(modality.name for modality in bound)
+    must = f"{names} must show a certificate (TlsSubject)"
+    if not config.dicom_tls_enabled and not config.dicom_tls_port:
+        hint = "set DicomTlsEnabled or DicomTlsPort, or they are refused"
+        return [_warning(loaded, "DicomModalities", f"{must}, and TLS is off", hint)]
+    if config.dicom_tls_trusted_certificates is None:
+        message = f"{must}, and nobody is asked for one"
+        hint = "set DicomTlsTrustedCertificates, or they are refused"
+        return [_warning(loaded, "DicomModalities", message, hint)]
+    return _beside_bound(loaded, bound)
+
+
+def _beside_bound(loaded: Loaded, bound: list[Modality]) -> list[Note]:
+    titles = {modality.ae_title.upper() for modality in bound}
+    return [
+        _warning(
+            loaded,
+            f"DicomModalities.{modality.name}",
+            f"has no TlsSubject, and others with the AE title {modality.ae_title} have one",
+            f"it needs no certificate when it calls from {modality.host}",
+        )
+        for modality in loaded.config.modalities
+        if not modality.tls_subject and modality.ae_title.upper() in titles
+    ]
+
+
+def _old_tls(loaded: Loaded) -> list[Note]:
+    config = loaded.config
+    in_use = config.dicom_tls_enabled or config.dicom_tls_port
+    if not in_use or config.dicom_tls_minimum_protocol_version not in _BROKEN_VERSIONS:
+        return []
+    message = "lets versions of TLS in that can be broken into"
+    hint = "leave it out once every device speaks TLS 1.2 or later"
+    return [_warning(loaded, "DicomTlsMinimumProtocolVersion", message, hint)]
+
+
+_BROKEN_VERSIONS = (1, 2, 3)
+"""Values of `DicomTlsMinimumProtocolVersion` that RFC 8996 advises against."""
 
 
 def _missing_scripts(loaded: Loaded) -> list[Note]:

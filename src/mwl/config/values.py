@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mwl.errors import ConfigError
+from mwl.tls.names import meant_by
 
 _HIGHEST_PORT = 65535
 MANUFACTURERS = (
@@ -32,7 +33,8 @@ class Modality:
         local_ae_title: AE title that it is asked with; empty for that of this server.
         timeout_s: Seconds to wait for it when it is asked; 0 for `DicomScuTimeout`.
         use_tls: Whether it is asked over TLS.
-        tls_subject: Name in the certificate that it has to show when it calls; empty for any.
+        tls_subject: Name in the certificate that it has to show when it calls; empty for any or
+            none.
         manufacturer: One of `MANUFACTURERS`, kept for Orthanc's scripts.
         others: The other switches of Orthanc and their values; kept for its scripts.
     """
@@ -121,10 +123,19 @@ def _switch(value: object, key: str) -> bool:
     return value
 
 
-def _text(value: object, key: str) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(f"found {value!r}, allowed is text", option=key)
-    return value
+def _tls_subject(value: object) -> str:
+    if value == "":
+        return ""
+    try:
+        if isinstance(value, str) and meant_by(value):
+            return value
+    except ValueError as error:
+        raise ConfigError(f"found {value!r}: {error}", option="TlsSubject") from None
+    raise ConfigError(
+        f"found {value!r}, allowed is a name in a certificate or its subject, such as ct1 or "
+        "CN=ct1,O=Example",
+        option="TlsSubject",
+    )
 
 
 def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]) -> Modality:
@@ -162,7 +173,7 @@ def one_modality(name: str, value: Any, ae_title: Callable[[object], str | None]
         local_ae_title=_local_title(members.get("LocalAet", ""), ae_title),
         timeout_s=_timeout(members.get("Timeout", 0)),
         use_tls=_switch(members.get("UseDicomTls", False), "UseDicomTls"),
-        tls_subject=_text(members.get("TlsSubject", ""), "TlsSubject"),
+        tls_subject=_tls_subject(members.get("TlsSubject", "")),
         manufacturer=str(members.get("Manufacturer", "Generic")),
         others=tuple(_other_switches(members).items()),
     )

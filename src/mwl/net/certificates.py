@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from mwl import telemetry
 from mwl.errors import ConfigError
-from mwl.tls import PemFile, expires_at
+from mwl.tls.contexts import PemFile
+from mwl.tls.expiry import ends_in
 
 LOOK_EVERY_S = 60.0
 """Seconds between looks at the files."""
@@ -66,25 +67,27 @@ class Certificates:
         return outer
 
     def days_left(self) -> Iterator[tuple[PemFile, float]]:
-        """Give the days for which each certificate is still valid, less than none when it is not.
+        """Give the days for which each file is still valid, less than none when it is not.
 
-        A file that holds no certificate is left out.
+        Of several certificates the one that ends first counts; a file without any is left out.
         """
         for file in self.files:
             with suppress(OSError, ValueError):
-                left = expires_at(file.path) - datetime.now(UTC)
-                yield file, left.total_seconds() / _DAY_S
+                if ends := ends_in(file.path):
+                    left = min(ends) - datetime.now(UTC)
+                    yield file, left.total_seconds() / _DAY_S
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
+    def _look(self) -> list[tuple[int, ...] | None]:
         return [_stamp(file) for file in self.files]
 
 
-def _stamp(file: PemFile) -> tuple[int, int, int] | None:
+def _stamp(file: PemFile) -> tuple[int, ...] | None:
     try:
         status = file.path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    # The time of the last change of the file's description, too: who may read it is one.
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Watch:

@@ -18,7 +18,7 @@ from typing import Self
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.dataset import TRANSFER_SYNTAXES, Elements, encode
 from mwl.errors import PeerRefused
-from mwl.tls import problem_of
+from mwl.tls.problems import problem_of
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -207,6 +207,8 @@ class ClientAssociation:
                     data = await self._reader.read(READ_BYTES)
             except TimeoutError:
                 raise PeerRefused(f"no answer within {self._peer.timeout_s:g} s") from None
+            except ssl.SSLError as error:
+                raise PeerRefused(f"TLS ended: {problem_of(error).reason}") from error
             except OSError as error:
                 raise PeerRefused(f"connection lost: {error.strerror or error}") from error
             self._association.receive(data, self._loop.time())
@@ -253,7 +255,7 @@ async def associate(
     except TimeoutError:
         raise PeerRefused(f"no connection to {peer.host}:{peer.port} in time") from None
     except ssl.SSLError as error:
-        message = f"no TLS with {peer.host}:{peer.port}: {problem_of(error)}"
+        message = f"no TLS with {peer.host}:{peer.port}: {problem_of(error).reason}"
         raise PeerRefused(message) from error
     except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter
         raise PeerRefused(f"no connection to {peer.host}:{peer.port}: {_reason(error)}") from error

@@ -22,7 +22,7 @@ from mwl.net import report
 from mwl.net.connections import QUIET_S, Connections
 from mwl.net.journal import Journal
 from mwl.results import Batch, Variant
-from mwl.tls import names_in
+from mwl.tls.names import names_in
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -91,6 +91,15 @@ class _Search:
     sent: int = 0
 
 
+def address_of(transport: asyncio.BaseTransport) -> tuple[str, int]:
+    """Give host and port of a peer, as the configuration spells hosts."""
+    # A peer that is gone already has no name.
+    peer: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
+    host, port = peer
+    # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
+    return (host.removeprefix("::ffff:") if "." in host else host), port
+
+
 class DicomConnection(asyncio.Protocol):
     """One TCP connection, so one association (PS3.8 section 9.1).
 
@@ -148,11 +157,7 @@ class DicomConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the association; ARTIM runs until its request is here (PS3.8 AE-5)."""
         self._transport = cast("asyncio.Transport", transport)
-        # A peer that is gone already has no name.
-        peer: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
-        address, self._port = peer
-        # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
-        self.host = address.removeprefix("::ffff:") if "." in address else address
+        self.host, self._port = address_of(transport)
         certificate = transport.get_extra_info("peercert")
         self._names = names_in(certificate) if certificate else NO_NAMES
         self._caller = Caller("", "", self.host)  # until it says who it is

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import cast
 
 from mwl import telemetry
+from mwl.net import report
 from mwl.net.connections import Connections
-from mwl.net.dicom import DicomConnection
-from mwl.tls import problem_of
+from mwl.net.dicom import DicomConnection, address_of
+from mwl.tls.problems import problem_of
 
 HANDSHAKE_S = 15.0
 """Seconds for a handshake: a scanner with an old processor takes one."""
@@ -42,17 +43,20 @@ class Handshake(asyncio.Protocol):
         self._loop = loop
         self._early: list[bytes] = []
         self._has_ended = False
+        self._is_lost = False
         self._agreeing: asyncio.Task[None] | None = None
         self.host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._transport = cast("asyncio.Transport", transport)
+        # What comes before TLS reads itself would be taken for what was said within it.
         self._transport.pause_reading()
-        self.host = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
+        self.host, _ = address_of(transport)
         if self._connections.add(self):
             self._agreeing = self._loop.create_task(self._agree())
         else:
+            report.no_room(self.host)
             self.cut()
 
     async def _agree(self) -> None:
@@ -64,13 +68,16 @@ class Handshake(asyncio.Protocol):
                 server_side=True,
                 ssl_handshake_timeout=HANDSHAKE_S,
             )
-        except (OSError, ssl.SSLError) as error:
-            telemetry.emit("tls_refused", host=self.host, reason=problem_of(error))
-            self._transport.abort()
-        else:
-            self._hand_over(cast("asyncio.Transport", secured))
+        except OSError as error:  # an SSLError is one
+            reason, hint = problem_of(error)
+            telemetry.emit("tls_refused", host=self.host, reason=reason, hint=hint)
+            self.cut()
+            return
         finally:
+            # DICOM counts itself in. If this fails in another way it must not count for ever.
             self._connections.remove(self)
+        if not self._is_lost:
+            self._hand_over(cast("asyncio.Transport", secured))
 
     def _hand_over(self, secured: asyncio.Transport) -> None:
         """Let DICOM begin, with what came right behind the handshake."""
@@ -90,6 +97,10 @@ class Handshake(asyncio.Protocol):
         """Keep that nothing more comes."""
         self._has_ended = True
         return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Keep that nobody is there any more: DICOM does not begin."""
+        self._is_lost = True
 
     # The keeper of the connections calls these: see `mwl.net.connections`.
 

@@ -21,7 +21,7 @@ from mwl.net.certificates import Certificates
 from mwl.net.dicom import Service
 from mwl.net.listening import OnDemand, Running
 from mwl.site import KnownModalities, Worklists, dicom_credentials
-from mwl.tls import client_context
+from mwl.tls.contexts import client_context
 
 if TYPE_CHECKING:
     from mwl import web
@@ -159,7 +159,14 @@ class OverHttp:
         )
 
     def _client_tls(self) -> ssl.SSLContext:
-        return client_context(dicom_credentials(self._config))
+        credentials = dicom_credentials(self._config)
+        if credentials.peer_certificate_required and credentials.trusted is None:
+            raise ConfigError(
+                "a modality must show a certificate, and none vouches for theirs",
+                option="DicomTlsTrustedCertificates",
+                hint='or "DicomTlsRemoteCertificateRequired": false believes any',
+            )
+        return client_context(credentials)
 
     def _rules(self) -> "web.Rules":
         from mwl import web  # noqa: PLC0415 - see the module's head

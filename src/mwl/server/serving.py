@@ -9,7 +9,7 @@ from mwl.net.certificates import Certificates
 from mwl.net.dicom import Service
 from mwl.net.journal import Journal
 from mwl.site import Worklists, access_policy, dicom_credentials, https_credentials
-from mwl.tls import server_context
+from mwl.tls.contexts import server_context
 from mwl.wire import negotiation
 from mwl.wire.association import Limits
 

@@ -13,7 +13,7 @@ from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.net.journal import Journal
 from mwl.site import KnownModalities, Worklists
-from mwl.tls import Credentials, client_context
+from mwl.tls.contexts import Credentials, client_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,8 @@ TLS: tuple[Option, ...] = (
         field="dicom_tls_trusted_certificates",
         kind="optional file",
         default="",
-        help="File with the certificates, as PEM, that vouch for those of peers.",
+        help="File with the certificates, as PEM, that vouch for those of peers, or that peers "
+        "show themselves. Without it no caller is asked for one. It is read again when it changes.",
     ),
     Option(
         name="DicomTlsRemoteCertificateRequired",
@@ -62,15 +63,16 @@ TLS: tuple[Option, ...] = (
         maximum=5,
         help="Oldest version taken: 0 is the profile of BCP 195 (PS3.15 B.12: TLS 1.2 and 1.3 with "
         "its cipher suites), 1 and 2 are TLS 1.0, 3 is TLS 1.1, 4 is TLS 1.2, 5 is TLS 1.3. Other "
-        "values than 0 need `DicomTlsCiphersAccepted`. Versions before 1.2 can be broken into; "
-        "OpenSSL takes them only with the cipher suite `@SECLEVEL=0` in the list.",
+        "values than 0 need `DicomTlsCiphersAccepted`. Versions before 1.2 can be broken into, and "
+        "with them OpenSSL takes short keys and SHA-1 in certificates.",
     ),
     Option(
         name="DicomTlsCiphersAccepted",
         field="dicom_tls_ciphers_accepted",
         kind="texts",
         default=[],
-        help="Cipher suites taken, by their names in OpenSSL. Without any they are those of the "
-        "profile of BCP 195. Those of TLS 1.3 are always taken.",
+        help="Cipher suites taken, by their names in the standard, as DCMTK and Orthanc have them, "
+        "or in OpenSSL. Without any they are those of the profile of BCP 195. Those of TLS 1.3 are "
+        "always taken; with no others in the list nothing older is.",
     ),
 )
