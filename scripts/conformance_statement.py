@@ -38,7 +38,7 @@ from mwl.net.connections import (
 )
 from mwl.net.dicom import WAITING_REQUESTS
 from mwl.net.handshake import HANDSHAKE_S
-from mwl.tls import PROFILE_CIPHERS
+from mwl.tls import ciphers
 from mwl.wire.association import Limits
 from mwl.wire.negotiation import EXTENDED_ANSWER, MODALITY_WORKLIST_FIND, VERIFICATION
 from mwl.wire.pdu import APPLICATION_CONTEXT, MAX_ASSOCIATE_BYTES, MAX_PRESENTATION_CONTEXTS
@@ -330,7 +330,7 @@ def _tls() -> str:
             ("Versions", "TLS 1.2 and 1.3, unless `DicomTlsMinimumProtocolVersion` says otherwise"),
             (
                 "Cipher suites of TLS 1.2",
-                f"{', '.join(PROFILE_CIPHERS)}, unless `DicomTlsCiphersAccepted` says otherwise",
+                f"{', '.join(ciphers.PROFILE)}, unless `DicomTlsCiphersAccepted` says otherwise",
             ),
             ("Cipher suites of TLS 1.3", "all that OpenSSL has"),
             (
