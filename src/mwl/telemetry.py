@@ -201,7 +201,8 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "http_unavailable": Event(
             Level.WARNING,
-            "HTTP is not served, because its port is taken; DICOM is (`mwl serve FOLDER` only).",
+            "HTTP is not served and DICOM is: its port is taken (`mwl serve FOLDER` only), or "
+            "descriptors or memory ran out, and it is tried again.",
         ),
         "http_request": Event(
             Level.DEBUG,
@@ -217,6 +218,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "http_trouble": Event(
             Level.WARNING, "What the HTTP library complains of, such as a request that is none."
+        ),
+        "log_interrupted": Event(
+            Level.WARNING,
+            "Lines of the log could not be written, and now they can again: about how many are "
+            "missing, and why.",
         ),
         "internal_error": Event(
             Level.ERROR, "A fault of this program, with its traceback. Please report it."
@@ -382,7 +388,10 @@ class _Writer:
             after the other they find the interpreter's caches warm, and a query does not wait.
     """
 
-    __slots__ = ("_descriptor", "_held", "_render", "_stream", "_time_ns", "later")
+    __slots__ = (
+        *("_descriptor", "_held", "_is_torn", "_lost", "_render", "_stream", "_time_ns"),
+        *("_why_lost", "later"),
+    )
 
     def __init__(self, render: _Render, time_ns: Callable[[], int], stream: TextIO | None) -> None:
         self.later: Callable[[Callable[[], None]], object] | None = None
@@ -390,6 +399,9 @@ class _Writer:
         self._time_ns = time_ns
         self._stream = stream
         self._descriptor = _descriptor(stream)
+        self._is_torn = False
+        self._lost = 0
+        self._why_lost = ""
         self._held: list[tuple[int, str, str, Mapping[str, Any]]] = []
 
     def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
@@ -406,17 +418,38 @@ class _Writer:
             self._write("".join(starmap(self._render, held)))
 
     def _write(self, lines: str) -> None:
+        # A full disk, a broken pipe or a closed stream must not stop the service: lines are lost,
+        # their counts are not, and the next that can be written is told how many they were.
+        wanted = lines.count("\n")
+        if self._lost:
+            lines = self._resumed() + lines
         try:
-            if self._descriptor is not None:
-                _write_all(self._descriptor, lines.encode())
-                return
+            self._write_to_stream(lines)
+        except (OSError, ValueError) as error:
+            self._lost += wanted
+            self._why_lost = getattr(error, "strerror", None) or str(error)
+        else:
+            self._lost = 0
+
+    def _resumed(self) -> str:
+        """Give the line that tells of those lost, on a line of its own."""
+        fields = {"lines": self._lost, "reason": self._why_lost}
+        told = self._render(self._time_ns(), "WARNING", "log_interrupted", fields)
+        return f"\n{told}" if self._is_torn else told
+
+    def _write_to_stream(self, lines: str) -> None:
+        if self._descriptor is None:
             stream = self._stream if self._stream is not None else sys.stderr
             stream.write(lines)
             stream.flush()
-        except (OSError, ValueError):
-            # A full disk, a broken pipe or a closed stream must not stop the service: the line is
-            # lost, its count is not.
             return
+        data, written = lines.encode(), 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        finally:
+            if written:
+                self._is_torn = data[written - 1] != _LINE_END
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
@@ -430,10 +463,7 @@ def _descriptor(stream: TextIO | None) -> int | None:
     return descriptor
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, data[written:])
+_LINE_END = ord("\n")
 
 
 _LEVELS: dict[str, str | None] = {}

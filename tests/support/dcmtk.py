@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -142,7 +142,7 @@ def free_port() -> int:
     return port
 
 
-def _accepts(process: subprocess.Popen[bytes], port: int) -> bool:
+def accepts(process: subprocess.Popen[Any], port: int) -> bool:
     """Wait until a process accepts connections (true) or has ended (false)."""
     for _ in range(500):
         with socket.socket() as probe:
@@ -169,7 +169,7 @@ def running_wlmscpfs(folder: Path, *options: str) -> Iterator[int]:
             stderr=subprocess.DEVNULL,
         )
         # Another program may have taken the port in between: then it ends, and we try again.
-        if _accepts(process, port):
+        if accepts(process, port):
             break
         process.kill()
         process.wait()

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,10 +118,23 @@ def _command(arguments: tuple[str | Path, ...], host: str) -> list[str]:
 
 
 @contextmanager
-def running_server(*arguments: str | Path, host: str = "127.0.0.1") -> Iterator[RunningServer]:
-    """Run `mwl serve ARGUMENTS`; on leaving, stop it and check that it ended well."""
+def running_server(
+    *arguments: str | Path,
+    host: str = "127.0.0.1",
+    under: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[RunningServer]:
+    """Run `mwl serve ARGUMENTS`; on leaving, stop it and check that it ended well.
+
+    Args:
+        *arguments: Of the command.
+        host: Where it listens.
+        under: A command that becomes the one that follows it, such as `prlimit --nofile=64`.
+        environment: Variables to set besides those of this process.
+    """
     process = subprocess.Popen(
-        _command(arguments, host),
+        [*under, *_command(arguments, host)],
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

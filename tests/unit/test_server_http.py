@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+import errno
 import json
+import os
 import signal
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -152,6 +154,50 @@ async def test_what_is_served_on_demand_is_made_once() -> None:
         on_demand.hurry()
         await on_demand.stop()
         assert made == ["started", "hurried", "stopped"]
+
+
+async def test_what_cannot_be_served_for_want_of_descriptors_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mwl.net.listening.AGAIN_S", 0.01)
+    failures: list[Exception] = []
+    started = asyncio.Event()
+
+    class Running:
+        def start(self) -> None:
+            started.set()
+
+        async def stop(self) -> None: ...
+
+        def hurry(self) -> None: ...
+
+    def make() -> Running:
+        if len(failures) < 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return Running()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        on_demand = OnDemand(asyncio.get_running_loop(), [listening], make, failures.append)
+        with socket.create_connection(listening.getsockname()):
+            async with asyncio.timeout(10):
+                await started.wait()
+        assert len(failures) == 2
+        assert listening.fileno() >= 0
+        await on_demand.stop()
+
+
+async def test_what_is_to_be_tried_again_ends_with_the_server() -> None:
+    failures: list[Exception] = []
+
+    def make() -> NoReturn:
+        raise MemoryError
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        on_demand = OnDemand(asyncio.get_running_loop(), [listening], make, failures.append)
+        await on_demand.ready()
+        await on_demand.stop()
+        assert listening.fileno() == -1
+    assert len(failures) == 1
 
 
 async def test_a_signal_while_the_server_starts_is_not_missed(

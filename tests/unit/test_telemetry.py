@@ -1,7 +1,10 @@
 import io
 import json
 import re
+import resource
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +188,40 @@ def test_a_full_disk_or_a_closed_stream_loses_the_line_and_nothing_else() -> Non
         configure(stream=stream)
         emit("stopped")
     assert COUNTS["stopped"] == before + 2
+
+
+def test_the_first_line_after_lost_ones_tells_how_many_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = _Full()
+    configure(stream=stream, time_ns=lambda: NOW_NS)
+    for _ in range(3):
+        emit("stopped")
+    monkeypatch.setattr(_Full, "write", io.StringIO.write)
+    emit("stopped")
+    emit("stopped")
+    told, *others = stream.getvalue().splitlines()
+    assert told.endswith('WARNING log_interrupted lines=3 reason="No space left on device"')
+    assert len(others) == 2
+
+
+def test_a_line_that_was_torn_does_not_spoil_the_next(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        configure(stream=stream, time_ns=lambda: NOW_NS)
+        emit("stopped")
+        length = (tmp_path / "log").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (length + 10, limits[1]))
+        try:
+            emit("stopped")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        emit("stopping")
+    whole, torn, told, last = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert whole.startswith(torn)
+    assert "log_interrupted lines=1" in told
+    assert last.endswith("stopping")
 
 
 class _Pieces(io.StringIO):

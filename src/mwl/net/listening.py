@@ -14,6 +14,9 @@ from mwl.errors import ConfigError
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
 
+AGAIN_S = 5.0
+"""Seconds until what could not be served for want of descriptors or memory is tried again."""
+
 _PORT_REASONS: Mapping[int | None, str] = MappingProxyType(
     {
         errno.EADDRINUSE: "another program has this port; choose another with {flag}",
@@ -96,7 +99,8 @@ class Running(Protocol):
 class OnDemand:
     """Sockets that are served from the first connection on, or when there is time for it.
 
-    What serves them is made in a thread: to import it may take long. Connections wait until then.
+    What serves them is made in a thread: to import it may take long. Connections wait until then,
+    and when descriptors or memory run out meanwhile, until it is tried again.
 
     Args:
         loop: The loop that serves them.
@@ -118,6 +122,7 @@ class OnDemand:
         self._failed = failed
         self._starting: asyncio.Task[Running | None] | None = None
         self._running: Running | None = None
+        self._again: asyncio.TimerHandle | None = None
         for sock in sockets:
             loop.add_reader(sock, self.begin)
 
@@ -138,6 +143,11 @@ class OnDemand:
         try:
             running = await asyncio.to_thread(self._make)
             running.start()
+        except (OSError, MemoryError) as error:
+            self._failed(error)
+            self._starting = None
+            self._again = self._loop.call_later(AGAIN_S, self.begin)
+            return None
         except Exception as error:  # noqa: BLE001 - DICOM goes on without it
             self._failed(error)
             for sock in self._sockets:
@@ -158,5 +168,7 @@ class OnDemand:
                 self._loop.remove_reader(sock)
         elif (running := await self._starting) is not None:
             await running.stop()
+        if self._again is not None:
+            self._again.cancel()
         for sock in self._sockets:
             sock.close()

@@ -19,7 +19,7 @@ from mwl.config import Config
 from mwl.errors import ConfigError, InputError, RequestRefused
 from mwl.net.certificates import Certificates
 from mwl.net.dicom import Service
-from mwl.net.listening import OnDemand, Running
+from mwl.net.listening import AGAIN_S, OnDemand, Running
 from mwl.site import KnownModalities, Worklists, dicom_credentials
 from mwl.tls.contexts import client_context
 
@@ -75,7 +75,7 @@ class OverHttp:
         self._routes: web.App | None = None
         self._loop = asyncio.get_running_loop()
         host, self.port = sockets[0].getsockname()[:2]
-        self._listener = OnDemand(self._loop, sockets, self._make, _failed)
+        self._listener = OnDemand(self._loop, sockets, self._make, self._tell_of_failure)
         telemetry.emit("http_listening", host=host, port=self.port, tls=self._tls is not None)
 
     def begin(self) -> None:
@@ -107,6 +107,14 @@ class OverHttp:
             raise ConfigError("HTTP could not be started: see the log")
         reply = await web.call(self._routes, method, uri, body, headers)
         return reply.status, reply.body
+
+    def _tell_of_failure(self, error: Exception) -> None:
+        if isinstance(error, OSError | MemoryError):
+            reason = getattr(error, "strerror", None) or "out of memory"
+            hint = f"it is tried again in {AGAIN_S:g} seconds"
+            telemetry.emit("http_unavailable", port=self.port, reason=reason, hint=hint)
+        else:
+            telemetry.emit("internal_error", error=error)
 
     def _make(self) -> Running:
         from mwl import web  # noqa: PLC0415 - see the module's head
@@ -203,7 +211,3 @@ class OverHttp:
 def scripts_of(config: Config, worklists: Worklists) -> Callbacks | None:
     """Give what runs scripts, where there can be some."""
     return worklists.scripts if config.execute_lua_enabled else worklists.callbacks
-
-
-def _failed(error: Exception) -> None:
-    telemetry.emit("internal_error", error=error)

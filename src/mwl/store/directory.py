@@ -27,6 +27,7 @@ from mwl.errors import DatasetError, StoreError, WriteError
 from mwl.item import MAX_FILE_BYTES, WorklistItem, is_worklist
 from mwl.store import Change, Remove, Sources, Upsert, Write
 from mwl.store.filesystem import (
+    Identity,
     Reading,
     Signature,
     file_system_type,
@@ -143,7 +144,8 @@ class DirectoryStore:
         self._mode = watch
         self._now_ns = now_ns
         self._watch: Watch | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: Identity | None = None
+        self._was_mount_point = False
         self._reason: str | None = None
         self._fallback: str | None = None
         self._known: dict[str, Known] = {}
@@ -301,11 +303,30 @@ class DirectoryStore:
             self.close()
         else:
             raise OSError(errno.ESTALE, "folder is being replaced")
+        self._require_mount()
         self._identity = identity
         self._compare_all(is_deep=True)
         if self._reason is not None:
             self._reason = None
             telemetry.emit("store_available", folder=self._path)
+
+    def _require_mount(self) -> None:
+        """Refuse the folder that a file system was mounted on and is not any more.
+
+        It is most often empty, and an empty list would say that nobody is scheduled.
+        """
+        is_mount_point = os.path.ismount(os.path.realpath(self._path))
+        if self._was_mount_point and not is_mount_point:
+            self.close()
+            raise OSError(errno.ENODEV, "nothing is mounted there any more")
+        self._was_mount_point = is_mount_point
+
+    def _is_another(self) -> bool:
+        """Tell whether another folder stands in its place; then that one is being compared."""
+        if identity_of(self._path) == self._identity:
+            return False
+        self._start_over()
+        return True
 
     def _open_watch(self) -> Watch | None:
         """Choose how changes are found; None stands for scanning."""
@@ -363,8 +384,7 @@ class DirectoryStore:
         """
         if error.errno in _SHORTAGES:
             raise error
-        if identity_of(self._path) != self._identity:
-            self._start_over()
+        if self._is_another():
             return False
         self._require_access()
         return True
@@ -465,6 +485,8 @@ class DirectoryStore:
         return 1
 
     def _step_of_scan(self, scan: _Scan, limit: int, changes: list[Change]) -> int:
+        if self._is_another():
+            return 1
         if scan.names is None:
             if remembered := list(islice(scan.remembered, limit)):
                 self._recall(remembered, scan.unread, changes)
@@ -529,8 +551,7 @@ class DirectoryStore:
         )
 
     def _end_scan(self, scan: _Scan) -> None:
-        if identity_of(self._path) != self._identity:
-            self._start_over()
+        if self._is_another():
             return
         self._scan = None
         if scan.is_deep or self._watch is not None:

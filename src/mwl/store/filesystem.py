@@ -28,6 +28,9 @@ costs more than the system call."""
 
 _new = tuple.__new__
 
+Identity = tuple[int, int] | tuple[int, int, int, int]
+"""Device and inode of a file or folder; behind a symbolic link, also inode and time of that."""
+
 MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -81,14 +84,20 @@ def signature_of(status: os.stat_result) -> Signature:
     return _new(Signature, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
-def identity_of(path: str) -> tuple[int, int]:
-    """Tell one file or folder from all others, whatever their paths are.
+def identity_of(path: str) -> Identity:
+    """Tell what a path leads to from all else, and from what it led to before.
+
+    Of a symbolic link the link counts too: one that is replaced, and then replaced again by one to
+    the same target, has led elsewhere in between.
 
     Raises:
         OSError: The path leads nowhere.
     """
-    status = _status_at(path)
-    return status.st_dev, status.st_ino
+    status = os.lstat(path)
+    if not stat.S_ISLNK(status.st_mode):
+        return status.st_dev, status.st_ino
+    target = _status_at(path)
+    return target.st_dev, target.st_ino, status.st_ino, status.st_ctime_ns
 
 
 def look(path: str) -> tuple[Signature | None, bool]:

@@ -67,6 +67,44 @@ def test_a_folder_that_goes_away_later_fails_and_comes_back(folder: Path, served
     assert served.look() == {"a.wl": NEW}
 
 
+def test_a_folder_that_is_mounted_no_more_fails_until_it_is_mounted_again(
+    folder: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.path.ismount", lambda _: True)
+    (folder / "a.wl").write_bytes(OLD)
+    served.look()
+    folder.rename(folder.with_name("unmounted"))
+    folder.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda _: False)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="nothing is mounted there any more"):
+            served.look()
+    monkeypatch.setattr("os.path.ismount", lambda _: True)
+    assert served.look() == {}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_link_that_leads_elsewhere_for_a_while_mixes_nothing(
+    tmp_path: Path, mode: WatchMode
+) -> None:
+    for name, data in (("a", OLD), ("b", NEW)):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            (tmp_path / name / f"{number}.wl").write_bytes(data)
+    link, aside = tmp_path / "link", tmp_path / "aside"
+    link.symlink_to("a")
+    served = Served(DirectoryStore(link, parse, watch=mode))
+    ticket = served.store.notice()
+    for target in ("b", "a"):
+        aside.symlink_to(target)
+        aside.replace(link)
+        served.read(5)
+    while not served.store.is_current(ticket):
+        served.read(5)
+    served.store.close()
+    assert set(served.files.values()) == {OLD}
+
+
 def test_a_file_in_place_of_the_folder_is_a_failure(folder: Path, served: Served) -> None:
     folder.rmdir()
     folder.write_bytes(b"")
