@@ -129,7 +129,16 @@ class RequestRefused(MwlError):
 
 
 class PeerRefused(MwlError):
-    """Client side: the peer rejected, aborted, timed out or could not be reached."""
+    """Client side: the peer rejected, aborted, timed out or could not be reached.
+
+    Args:
+        message: What happened.
+        is_absent: Whether nobody was there: a device that is switched off is no fault.
+    """
+
+    def __init__(self, message: str, *, is_absent: bool = False) -> None:
+        super().__init__(message)
+        self.is_absent = is_absent
 
 
 class StoreError(MwlError):

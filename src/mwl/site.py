@@ -45,11 +45,7 @@ class Worklists:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._of_folder: dict[Path, Worklist] = {}
-        self._making = Making(
-            split_steps=DIALECTS[config.worklists.compatibility].splits_steps,
-            default_encoding=config.default_encoding,
-            dictionary=tuple(dictionary_of(config)),
-        )
+        self._making = making_of(config)
         self._second_reader = SecondReader(self._making)
         self._callback_settings = self._settings_of_callbacks()
         self.callbacks = self._callbacks()
@@ -375,6 +371,15 @@ def _can_be_listed(folder: Path) -> bool:
 def take_dictionary(config: Config) -> None:
     """Add the site's own attributes to the dictionary."""
     extend_dictionary(dictionary_of(config))
+
+
+def making_of(config: Config) -> Making:
+    """Say how the items of a file are made."""
+    return Making(
+        split_steps=DIALECTS[config.worklists.compatibility].splits_steps,
+        default_encoding=config.default_encoding,
+        dictionary=tuple(dictionary_of(config)),
+    )
 
 
 def dictionary_of(config: Config) -> list[DictionaryEntry]:

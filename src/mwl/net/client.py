@@ -8,6 +8,8 @@ The rules of the protocol are in `mwl.wire`; this module only moves bytes and wa
 """
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -110,7 +112,11 @@ class Response:
 
 
 class ClientAssociation:
-    """An open association, requestor's side. Made by `associate`."""
+    """An open association, requestor's side. Made by `associate`.
+
+    Attributes:
+        peer_information: What the peer said of itself when it accepted.
+    """
 
     def __init__(
         self,
@@ -125,6 +131,7 @@ class ClientAssociation:
         limits = Limits(max_pdu_length=peer.max_pdu_length, idle_timeout_s=0)
         self._association = Association(Role.REQUESTOR, limits, self._loop.time())
         self._message_id = 0
+        self.peer_information = UserInformation()
 
     async def open(self, request: AssociateRequest) -> Self:
         """Send A-ASSOCIATE-RQ and wait for the answer.
@@ -134,7 +141,8 @@ class ClientAssociation:
         """
         self._association.send(request)
         match await self._next_event():
-            case AssociationAccepted():
+            case AssociationAccepted(accept=accept):
+                self.peer_information = accept.user_information
                 return self
             case AssociationRejected(reject=reject):
                 raise PeerRefused(_rejection(reject))
@@ -253,12 +261,15 @@ async def associate(
         async with asyncio.timeout(peer.timeout_s):
             reader, writer = await _connect(peer)
     except TimeoutError:
-        raise PeerRefused(f"no connection to {peer.host}:{peer.port} in time") from None
+        message = f"no connection to {peer.host}:{peer.port} in time"
+        raise PeerRefused(message, is_absent=True) from None
     except ssl.SSLError as error:
         message = f"no TLS with {peer.host}:{peer.port}: {problem_of(error).reason}"
         raise PeerRefused(message) from error
     except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter
-        raise PeerRefused(f"no connection to {peer.host}:{peer.port}: {_reason(error)}") from error
+        message = f"no connection to {peer.host}:{peer.port}: {_reason(error)}"
+        is_absent = isinstance(error, OSError) and not isinstance(error, socket.gaierror)
+        raise PeerRefused(message, is_absent=is_absent) from error
     association = ClientAssociation(peer, reader, writer)
     try:
         yield await association.open(_request(peer, abstract_syntaxes))
@@ -278,7 +289,11 @@ async def _connect(peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    # asyncio has words of its own for what the system says; those of a name have no such number.
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _request(peer: Peer, abstract_syntaxes: Iterable[str]) -> AssociateRequest:

@@ -174,6 +174,11 @@ class DirectoryStore:
         """Whether changes are notified; otherwise the folder is scanned for every notice."""
         return self._watch is not None
 
+    @property
+    def fallback(self) -> str | None:
+        """Why the folder is scanned although that was not asked for; None without a reason."""
+        return self._fallback
+
     def notice(self) -> int:
         """Note every change that was complete before this call; see `mwl.store.Store`.
 
