@@ -8,11 +8,13 @@ import pytest
 
 from mwl.check import PROFILES, RULES
 from mwl.config import OPTIONS
+from mwl.doctor import CHECKS
 from mwl.telemetry import EVENTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = ["conformance.md", "reference/checks.md", "reference/events.md", "reference/options.md"]
+PAGES = ["conformance.md"]
+PAGES += [f"reference/{name}.md" for name in ("checks", "doctor", "events", "options")]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,11 @@ def test_every_rule_and_profile_has_its_place(fresh: Path) -> None:
     checks = (fresh / "reference/checks.md").read_text(encoding="utf-8")
     assert all(f"\n### {rule.number}: " in checks for rule in RULES)
     assert all(f"\n### `--profile {profile.name}`\n" in checks for profile in PROFILES)
+
+
+def test_every_check_of_the_doctor_has_its_place(fresh: Path) -> None:
+    page = (fresh / "reference/doctor.md").read_text(encoding="utf-8")
+    assert all(f"\n## {check.name}\n" in page for check in CHECKS)
 
 
 def test_every_option_and_event_has_its_place(fresh: Path) -> None:

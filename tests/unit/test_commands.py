@@ -48,6 +48,8 @@ NEW = "new /dev/null/a.wl PatientID=1 Modality=CT ScheduledStationAETitle=A --in
         ("--help", "asyncio"),
         ("config --help", "asyncio"),
         ("explain --help", "asyncio"),
+        ("doctor --help", "asyncio"),
+        ("doctor --help", "mwl.config"),
         ("explain --help", "rich.console"),
         *(
             (command, unwanted)

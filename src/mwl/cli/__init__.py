@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, _Place] = MappingProxyType(
         "explain": _Place("explain", "Say why a query finds what it finds, item by item."),
         "new": _Place("new", "Make worklist files from keys, JSON or CSV."),
         "check": _Place("check", "Report what is wrong with worklist files."),
+        "doctor": _Place("doctor", "Say what keeps the server from its work, and what to mend."),
         "dump": _Place("text", "Print worklist files as text, as dcmdump does."),
         "undump": _Place("text", "Make a worklist file from text, as dump2dcm does."),
         "config": _Place("config", "Write, check and show configuration files."),

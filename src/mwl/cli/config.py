@@ -102,9 +102,9 @@ def check_files(
     if checked.loaded is not None:
         errors = [*refusals(checked.loaded), *_refusals_of_tls(checked.loaded.config)]
         notes = [*notes, *missing_here(checked.loaded)]
-        for only in _scripts_one_by_one(checked.loaded.config):
+        for only in scripts_one_by_one(checked.loaded.config):
             try:
-                notes += _notes_of_scripts(only)
+                notes += notes_of_scripts(only)
             except ConfigError as refused:
                 errors.append(refused)
     for error in errors:
@@ -119,7 +119,7 @@ def check_files(
     typer.echo(f"can be used; warnings: {warnings}, options without meaning here: {ignored}")
 
 
-def _scripts_one_by_one(config: Config) -> Iterator[Config]:
+def scripts_one_by_one(config: Config) -> Iterator[Config]:
     """Give the configuration with one kind of scripts at a time, where all its files are there."""
     without = dataclasses.replace(config, lua_scripts=(), python_script=None, hooks=())
     for option, names in (
@@ -132,7 +132,7 @@ def _scripts_one_by_one(config: Config) -> Iterator[Config]:
             yield dataclasses.replace(without, **{option: getattr(config, option)})
 
 
-def _notes_of_scripts(config: Config) -> list[Note]:
+def notes_of_scripts(config: Config) -> list[Note]:
     """Load scripts as `mwl serve` does.
 
     Raises:

@@ -1,0 +1,179 @@
+"""`mwl doctor`: say what keeps a server from doing its work, and how to mend it."""
+
+import json
+import os
+import pwd
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mwl import telemetry
+from mwl.cli.arguments import fail
+from mwl.errors import ConfigError, InputError
+from mwl.text import escape
+
+if TYPE_CHECKING:
+    from mwl.cli.examination import Progress
+    from mwl.doctor import Finding
+
+EXIT_STATUSES = MappingProxyType({"ok": 0, "warn": 1, "FAIL": 2})
+"""Exit status for the worst that was found."""
+
+_COLOURS = MappingProxyType({"ok": "green", "warn": "yellow", "FAIL": "red"})
+
+
+def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of *.wl files, as for `mwl serve FOLDER`.", show_default=False),
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE_OR_FOLDER",
+            help="Configuration of the server, as for `mwl serve`.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="TCP port of DICOM, as for `mwl serve`.", min=0, max=65535),
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(help="TCP port of HTTP, as for `mwl serve`.", min=0, max=65535),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Look as this user, as whom the server runs; only root can.",
+            show_default=False,
+        ),
+    ] = None,
+    no_echo: Annotated[
+        bool, typer.Option("--no-echo", help="Do not ask the modalities (C-ECHO).")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that each modality has to answer.", min=0.1)
+    ] = 5.0,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only what is not ok.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what keeps the server from its work, and what to mend.
+
+    It looks at configuration, folder, ports, certificates, clock and modalities, and changes
+    nothing. Each line says what was looked at and what was found, and below it stands what to type
+    or to write. Checks are explained in docs/reference/doctor.md.
+
+    Exit status: 0 all is well; 1 something is probably not meant; 2 something does not work, or the
+    arguments cannot be used.
+    """
+    # After the arguments are read: the help does not wait for the server's parts.
+    from mwl.cli.examination import Wanted, examine  # noqa: PLC0415
+
+    telemetry.configure("none")
+    try:
+        if (folder is None) == (config is None):
+            raise ConfigError(
+                "give either a FOLDER or --config", hint="try `mwl doctor --config /etc/mwl/`"
+            )
+        if user is not None:
+            _become(user)
+    except InputError as error:
+        fail(error)
+    given = {"dicom_port": port, "http_port": http_port}
+    wanted = Wanted(
+        folder=folder,
+        configuration=config or [],
+        overrides={name: value for name, value in given.items() if value is not None},
+        is_user_stated=user is not None,
+        asks=not no_echo,
+        timeout_s=timeout,
+    )
+    with _progress() as tell:
+        findings = _printed(examine(wanted, tell), quiet=quiet, as_json=as_json)
+    _end(findings, as_json=as_json)
+
+
+def _become(name: str) -> None:
+    """Go on as another user, for good.
+
+    Raises:
+        InputError: There is none of that name, or this user may not.
+    """
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise InputError(f"there is no user {name!r}", option="--user") from None
+    if entry.pw_uid == os.geteuid():
+        return
+    try:
+        os.initgroups(name, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    except PermissionError:
+        raise InputError(
+            f"only root can look as {name}", option="--user", hint=f"sudo mwl doctor --user {name}"
+        ) from None
+    os.environ["HOME"] = entry.pw_dir
+
+
+# ------------------------------------------------------------------------------- output
+
+
+def _printed(findings: Iterable["Finding"], *, quiet: bool, as_json: bool) -> list["Finding"]:
+    """Print each finding as it comes; give all of them."""
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not as_json and not (quiet and finding.level == "ok"):
+            for line in _lines(finding):
+                typer.echo(line)
+    return seen
+
+
+def _lines(finding: "Finding") -> Iterator[str]:
+    level = typer.style(f"{finding.level:<4}", fg=_COLOURS[finding.level])
+    yield f"{level} {finding.check:<13} {escape(finding.subject)}: {escape(finding.found)}"
+    if finding.mend:
+        yield f"     {'':<13} mend: {escape(finding.mend)}"
+
+
+def _end(findings: list["Finding"], *, as_json: bool) -> None:
+    from mwl.doctor import LEVELS, worst  # noqa: PLC0415 - see `doctor`
+
+    level = worst(findings)
+    if as_json:
+        document = {
+            "status": level.lower(),
+            "findings": [finding.document() for finding in findings],
+        }
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        counts = Counter(finding.level for finding in findings)
+        typer.echo(", ".join(f"{counts[one]} {one}" for one in LEVELS))
+    if status := EXIT_STATUSES[level]:
+        raise typer.Exit(status)
+
+
+@contextmanager
+def _progress() -> Iterator["Progress"]:
+    """Show on a terminal what is being done."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+    with Console(stderr=True).status("looking") as status:
+        yield lambda what: status.update(escape(what))
