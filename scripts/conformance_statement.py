@@ -19,29 +19,27 @@ from mwl.dataset import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    INFLATED_LIMIT_BYTES,
-    NESTING_LIMIT,
     SINGLE_TERMS,
     SINGLE_VALUE_TEXT_VRS,
     TRANSFER_SYNTAXES,
     VRS,
 )
-from mwl.find import IDENTIFIER_LIMIT_BYTES, KEYS_LIMIT, VALUES_LIMIT, WILD_CARDS_LIMIT
 from mwl.item import MAX_FILE_BYTES
 from mwl.keys import USUAL_KEYS
+from mwl.limits import (
+    ASSOCIATIONS,
+    ASSOCIATIONS_PER_HOST,
+    KEYS,
+    LIMITS,
+    VALUES,
+    WAITING_REQUESTS,
+    WILD_CARDS,
+)
 from mwl.matching.values import NORMALS, RANGE_VRS, WILD_CARD_VRS
 from mwl.net.client import Peer
-from mwl.net.connections import (
-    MAXIMUM_ASSOCIATIONS,
-    MAXIMUM_ASSOCIATIONS_OF_HOST,
-    MAXIMUM_CONNECTIONS,
-)
-from mwl.net.dicom import WAITING_REQUESTS
-from mwl.net.handshake import HANDSHAKE_S
 from mwl.tls import ciphers
-from mwl.wire.association import Limits
 from mwl.wire.negotiation import EXTENDED_ANSWER, MODALITY_WORKLIST_FIND, VERIFICATION
-from mwl.wire.pdu import APPLICATION_CONTEXT, MAX_ASSOCIATE_BYTES, MAX_PRESENTATION_CONTEXTS
+from mwl.wire.pdu import APPLICATION_CONTEXT, MAX_PRESENTATION_CONTEXTS
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "mwl"
 TEXT = Path(__file__).resolve().with_name("conformance.md")
@@ -76,8 +74,9 @@ FIND_STATUSES = (
         "A700",
         "Failure",
         (
-            f"more than {KEYS_LIMIT} attributes, {VALUES_LIMIT} values or {WILD_CARDS_LIMIT} wild "
-            "cards in the identifier; too many queries wait for a script"
+            f"more than {KEYS.default} attributes, {VALUES.default} values or "
+            f"{WILD_CARDS.default} wild cards in the identifier, or another limit of 3.6; too many "
+            "queries wait for a script"
         ),
         _COMMENT,
     ),
@@ -127,8 +126,8 @@ _ABORTIONS = (
         "0, service-user",
         "0",
         (
-            "the association was idle too long; the server stops; more than "
-            f"{WAITING_REQUESTS} requests were sent ahead; "
+            "the association was idle too long; a PDU or a message took too long to come; the "
+            f"server stops; more than {WAITING_REQUESTS.default} requests were sent ahead; "
             "a mistake in or before the A-ASSOCIATE-RQ"
         ),
     ),
@@ -169,7 +168,6 @@ def _default(name: str) -> str:
 
 
 def _association() -> str:
-    limits = Limits()
     return _rows(
         (
             ("Maximum PDU length that is received", _default("MaximumPduLength")),
@@ -179,14 +177,14 @@ def _association() -> str:
             ),
             (
                 "Associations at once",
-                f"{MAXIMUM_ASSOCIATIONS} in all, {MAXIMUM_ASSOCIATIONS_OF_HOST} from one host",
+                f"{ASSOCIATIONS.default} in all, {ASSOCIATIONS_PER_HOST.default} from one host",
             ),
             (
                 "ARTIM: wait for the A-ASSOCIATE-RQ, and for the end of the connection",
-                f"{limits.artim_timeout_s:g} seconds",
+                _default("Limits.ArtimTimeout"),
             ),
             ("Idle association until it is aborted", _default("DicomScpTimeout")),
-            ("TLS handshake", f"{HANDSHAKE_S:g} seconds"),
+            ("TLS handshake", _default("Limits.HandshakeTimeout")),
         )
     )
 
@@ -283,45 +281,17 @@ def _json(value: object) -> str:
     return json.dumps(value)
 
 
-_ABORTS = "A-ABORT, source 0, reason 0"
-_ABORTS_LATER = "A-ABORT, source 2, reason 6"
-_A700 = "status A700"
-
-
 def _limits() -> str:
-    limits = Limits()
-    return _rows(
+    others = (
         (
-            ("Associations", MAXIMUM_ASSOCIATIONS, "A-ASSOCIATE-RJ 2, 3, 2"),
-            (
-                "Associations of one host",
-                MAXIMUM_ASSOCIATIONS_OF_HOST,
-                "A-ASSOCIATE-RJ 2, 3, 2",
-            ),
-            ("TCP connections", MAXIMUM_CONNECTIONS, "closed without a word"),
-            ("A-ASSOCIATE-RQ", f"{MAX_ASSOCIATE_BYTES} bytes", _ABORTS),
-            ("Presentation contexts of an association", MAX_PRESENTATION_CONTEXTS, _ABORTS),
-            ("P-DATA-TF PDU", _default("MaximumPduLength"), _ABORTS_LATER),
-            ("Command set", f"{limits.max_command_bytes} bytes", "A-ABORT, source 2, reason 0"),
-            (
-                "Identifier of a query",
-                f"{IDENTIFIER_LIMIT_BYTES} bytes",
-                "A-ABORT, source 2, reason 0",
-            ),
-            ("Identifier once inflated", f"{INFLATED_LIMIT_BYTES} bytes", "status C000"),
-            ("Sequences inside each other", NESTING_LIMIT, "status C000"),
-            ("Attributes in an identifier", KEYS_LIMIT, _A700),
-            ("Values in an identifier", VALUES_LIMIT, _A700),
-            ("Wild cards in an identifier", WILD_CARDS_LIMIT, _A700),
-            ("Requests sent ahead", WAITING_REQUESTS, "A-ABORT, source 0, reason 0"),
-            (
-                "Answers of a query",
-                _default("Worklists.LimitAnswers"),
-                "status FE00 after as many; 0 is no limit",
-            ),
-            ("Worklist file", f"{MAX_FILE_BYTES} bytes", "not served, named in the log"),
-        )
+            "Presentation contexts of an association",
+            MAX_PRESENTATION_CONTEXTS,
+            "A-ABORT, source service-user: there is no association.",
+        ),
+        ("Worklist file", f"{MAX_FILE_BYTES} bytes", "It is not served, and named in the log."),
     )
+    rows = ((limit.bounds, _default(limit.name), limit.refusal) for limit in LIMITS)
+    return _rows((*rows, *others))
 
 
 def _tls() -> str:
@@ -358,7 +328,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "implementation_class_uid": _text(IMPLEMENTATION_CLASS_UID),
     "implementation_version_name": _text(IMPLEMENTATION_VERSION_NAME),
     "application_context": _text(APPLICATION_CONTEXT),
-    "waiting_requests": _text(str(WAITING_REQUESTS)),
+    "waiting_requests": _text(str(WAITING_REQUESTS.default)),
     "services": _services,
     "scp_sop_classes": lambda: _rows((n, f"`{uid}`", "SCP") for uid, n in SOP_CLASSES.items()),
     "scu_sop_classes": lambda: _rows(

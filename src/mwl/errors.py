@@ -19,6 +19,8 @@ never a value that may belong to a patient.
         └── SourceChanged        it is not as the writer believes    HTTP 412
 """
 
+from mwl.limits import Exceeded, Limit
+
 ERROR_COMMENT_LIMIT = 64
 """Characters in an Error Comment (0000,0902), VR LO: PS3.5 Table 6.2-1."""
 
@@ -72,13 +74,22 @@ class DatasetError(MwlError):
         message: What was found and what was expected.
         offset: Byte offset of the fault in the bytes that were given.
         tag: The attribute being read, as `(group << 16) | element`, when known.
+        limit: The limit that they go beyond, where that is the fault.
     """
 
-    def __init__(self, message: str, *, offset: int | None = None, tag: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        tag: int | None = None,
+        limit: Limit | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.tag = tag
+        self.limit = limit
 
     def __str__(self) -> str:
         """Give the message with the tag and the offset behind it."""
@@ -104,11 +115,13 @@ class RemoteProtocolError(ProtocolError):
         reason: Reason of the A-ABORT to answer with (PS3.8 Table 9-26): 0 not specified,
             1 unrecognised PDU, 2 unexpected PDU, 4 unrecognised PDU parameter,
             5 unexpected PDU parameter, 6 invalid PDU parameter value.
+        exceeded: The limit that it went beyond, where that was it.
     """
 
-    def __init__(self, message: str, *, reason: int) -> None:
+    def __init__(self, message: str, *, reason: int, exceeded: Exceeded | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.exceeded = exceeded
 
 
 class RequestRefused(MwlError):
@@ -119,13 +132,22 @@ class RequestRefused(MwlError):
         comment: Error Comment (0000,0902), a sentence a technician understands. Cut to
             `ERROR_COMMENT_LIMIT` characters of the default repertoire.
         offending: Tags for Offending Element (0000,0901), outermost first.
+        exceeded: The limit that it goes beyond, where that is the reason.
     """
 
-    def __init__(self, status: int, comment: str, *, offending: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        comment: str,
+        *,
+        offending: tuple[int, ...] = (),
+        exceeded: Exceeded | None = None,
+    ) -> None:
         super().__init__(comment)
         self.status = status
         self.comment = comment[:ERROR_COMMENT_LIMIT]
         self.offending = offending
+        self.exceeded = exceeded
 
 
 class PeerRefused(MwlError):

@@ -18,12 +18,13 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from mwl import telemetry
+from mwl import limits, telemetry
 from mwl.callbacks import Callbacks, Candidate, Origin
 from mwl.catalog import Catalog
 from mwl.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
 from mwl.errors import DatasetError, RequestRefused, StoreError
 from mwl.item import WorklistItem
+from mwl.limits import Exceeded, Limit
 from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
 from mwl.results import BATCH_ENCODED, Batch, Exclusion, Results, Variant
@@ -41,18 +42,28 @@ CACHED_SEARCHES = 128
 CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
 
-IDENTIFIER_LIMIT_BYTES = 128 * 1024
-"""Longest identifier taken, in bytes: a scanner's takes a few hundred."""
 
-KEYS_LIMIT = 1000
-"""Most attributes in an identifier, those in sequences counted: the tables of the worklist have
-under 500. Each costs time for every answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryLimits:
+    """How much a query may ask; see `mwl.limits` for the reasons.
 
-VALUES_LIMIT = 5000
-"""Most values of all keys of an identifier: a list of studies may have hundreds."""
+    Args:
+        identifier_length: Longest identifier, in bytes; held by what receives it.
+        inflated_length: Longest identifier that came deflated, once inflated, in bytes.
+        nesting: Sequences inside each other.
+        keys: Attributes, those in sequences counted.
+        values: Values of all keys.
+        wild_cards: Wild cards in all values.
+        answers_buffered: Answers given at a time, in bytes.
+    """
 
-WILD_CARDS_LIMIT = 100
-"""Most values with wild cards in an identifier: each is tried on every value of an item."""
+    identifier_length: int = limits.IDENTIFIER_LENGTH.default
+    inflated_length: int = limits.INFLATED_LENGTH.default
+    nesting: int = limits.NESTING.default
+    keys: int = limits.KEYS.default
+    values: int = limits.VALUES.default
+    wild_cards: int = limits.WILD_CARDS.default
+    answers_buffered: int = limits.ANSWERS_BUFFERED.default
 
 
 class Request(NamedTuple):
@@ -88,6 +99,7 @@ class Outcome(NamedTuple):
         detail: What the log says beyond the comment.
         identifier: The query as callbacks left it; None without callbacks.
         candidates: Items that callbacks gave or looked at, beside those of the catalog.
+        exceeded: The limit that refused the query or cut its answers.
     """
 
     status: int
@@ -101,6 +113,7 @@ class Outcome(NamedTuple):
     detail: str = ""
     identifier: Elements | None = None
     candidates: Sequence[WorklistItem] = ()
+    exceeded: Exceeded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +125,13 @@ class Rules:
         station_rule: What becomes of the Scheduled Station AE Title: `off`, `fill` it with the
             caller's when the query leaves it open, or `force` it to be the caller's.
         limit_answers: Most answers to one query; 0 for no limit.
+        limits: How much a query may ask.
     """
 
     policy: Policy
     station_rule: str = "off"
     limit_answers: int = 0
+    limits: QueryLimits = QueryLimits()
 
 
 Search = Generator[Batch | Future[Any] | None, None, Outcome]
@@ -154,7 +169,7 @@ class Worklist:
         self.callbacks = callbacks
         self._told_version: int | None = None
         """Version of the catalog that event hooks know of; None until all is read."""
-        self.results = Results(catalog)
+        self.results = Results(catalog, rules.limits.answers_buffered)
         self._is_ready = False
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
         self._searched = lru_cache(maxsize=CACHED_SEARCHES)(self._compile_search)
@@ -174,7 +189,9 @@ class Worklist:
         except StoreError as error:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
-            return Outcome(refusal.status, refusal.comment, refusal.offending)
+            return Outcome(
+                refusal.status, refusal.comment, refusal.offending, exceeded=refusal.exceeded
+            )
         return (yield from self._answer(query, request.variant))
 
     def _answer(self, query: Query, variant: Variant) -> Search:
@@ -197,6 +214,7 @@ class Worklist:
             detail=f"LimitAnswers {limit} of {len(matches)} matches" if is_cut else "",
             exclusion=None if matches else self.results.exclusion(result),
             matches=matches,
+            exceeded=limits.LIMIT_ANSWERS.hit(limit) if is_cut else None,
         )
 
     def search(self, identifier: Elements) -> Generator[None, None, Sequence[WorklistItem]]:
@@ -261,7 +279,13 @@ class Worklist:
         except StoreError as error:
             return Outcome(Status.UNABLE_TO_PROCESS, error.comment, detail=str(error))
         except RequestRefused as refusal:
-            return Outcome(refusal.status, refusal.comment, refusal.offending, identifier=elements)
+            return Outcome(
+                refusal.status,
+                refusal.comment,
+                refusal.offending,
+                identifier=elements,
+                exceeded=refusal.exceeded,
+            )
         is_cut = limit < len(found.matches)
         return Outcome(
             Status.CANCEL if is_cut or found.is_incomplete else Status.SUCCESS,
@@ -273,12 +297,13 @@ class Worklist:
             matches=found.matches,
             identifier=elements,
             candidates=found.candidates,
+            exceeded=limits.LIMIT_ANSWERS.hit(limit) if is_cut else None,
         )
 
     def _rewritten(
         self, callbacks: Callbacks, request: Request, origin: Origin
     ) -> Generator[Future[Any], None, Elements]:
-        elements = _decoded(request.identifier, request.variant.transfer_syntax)
+        elements = _decoded(request.identifier, request.variant.transfer_syntax, self.rules.limits)
         if callbacks.rewrites:
             elements = yield from callbacks.rewritten(elements, origin)
         return elements
@@ -364,45 +389,62 @@ class Worklist:
 
     def _compile_search(self, identifier: bytes) -> Query:
         elements = decode(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
-        _require_modest(elements)
+        _require_modest(elements, self.rules.limits)
         return compile_query(elements, self.rules.policy)
 
     def _compile(
         self, identifier: bytes, transfer_syntax: str, station_ae_title: str | None
     ) -> Query:
         return compile_query(
-            _decoded(identifier, transfer_syntax),
+            _decoded(identifier, transfer_syntax, self.rules.limits),
             self.rules.policy,
             station_ae_title=station_ae_title,
             station_rule=self.rules.station_rule,
         )
 
 
-def _decoded(identifier: bytes, transfer_syntax: str) -> Elements:
+def _decoded(identifier: bytes, transfer_syntax: str, allowed: QueryLimits) -> Elements:
     """Decode an identifier that is sound and modest; refuse others."""
     try:
-        elements = decode(identifier, transfer_syntax)
+        elements = decode(
+            identifier,
+            transfer_syntax,
+            nesting=allowed.nesting,
+            inflated_bytes=allowed.inflated_length,
+        )
     except DatasetError as error:
+        if error.limit is not None:
+            raise _too_much(error.limit, getattr(allowed, error.limit.field)) from error
         # PS3.4 Table K.4-1: a data set that cannot be decoded is "unable to process".
         offending = () if error.tag is None else (error.tag,)
         raise RequestRefused(
             Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
         ) from error
-    _require_modest(elements)
+    _require_modest(elements, allowed)
     return elements
 
 
-def _require_modest(elements: Elements) -> None:
+def _require_modest(elements: Elements, allowed: QueryLimits) -> None:
     """Refuse an identifier that would keep the server from others for long."""
     values = _values(elements)
     text = b"".join(values)
-    for found, limit, what in (
-        (len(values), KEYS_LIMIT, "keys"),
-        (text.count(b"\\"), VALUES_LIMIT, "values"),
-        (text.count(b"*") + text.count(b"?"), WILD_CARDS_LIMIT, "wild cards"),
+    for found, value, limit in (
+        (len(values), allowed.keys, limits.KEYS),
+        (text.count(b"\\"), allowed.values, limits.VALUES),
+        (text.count(b"*") + text.count(b"?"), allowed.wild_cards, limits.WILD_CARDS),
     ):
-        if found > limit:
-            raise RequestRefused(Status.OUT_OF_RESOURCES, f"The query has more than {limit} {what}")
+        if found > value:
+            raise _too_much(limit, value)
+
+
+def _too_much(limit: Limit, value: int) -> RequestRefused:
+    # PS3.4 Table K.4-1: out of resources.
+    what = "sequences inside each other" if limit is limits.NESTING else limit.unit
+    return RequestRefused(
+        Status.OUT_OF_RESOURCES,
+        f"The query has more than {value} {what}",
+        exceeded=limit.hit(value),
+    )
 
 
 def _values(elements: Elements) -> list[bytes]:

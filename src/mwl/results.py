@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from mwl.catalog import Catalog, Difference
 from mwl.item import WorklistItem
+from mwl.limits import ANSWERS_BUFFERED
 from mwl.matching import Query
 
 EVALUATION_SLICE = 256
@@ -52,8 +53,9 @@ MATCH_BYTES = 16
 BATCH_ANSWERS = 256
 """Answers given at a time, in answers."""
 
-BATCH_BYTES = 128 * 1024
-"""Answers given at a time, in bytes without their commands: what a slow reader costs in memory."""
+BATCH_BYTES = ANSWERS_BUFFERED.default
+"""Answers given at a time, in bytes without their commands, unless told otherwise: what a slow
+reader costs in memory."""
 
 BATCH_ENCODED = 10
 """Answers encoded at a time, in answers, where they are not kept: under a millisecond, then others
@@ -234,10 +236,12 @@ class Results:
 
     Args:
         catalog: Where the items are.
+        batch_bytes: Answers given at a time, in bytes without their commands.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, batch_bytes: int = BATCH_BYTES) -> None:
         self._catalog = catalog
+        self._batch_bytes = batch_bytes
         self._kept: OrderedDict[Query, Result] = OrderedDict()
         self._running: dict[Query, _Evaluation] = {}
         self.hits = 0
@@ -324,11 +328,11 @@ class Results:
         are_kept = True
         place = 0
         while place < end:
-            answers = _fitting(kept[place : min(place + BATCH_ANSWERS, end)])
+            answers = _fitting(kept[place : min(place + BATCH_ANSWERS, end)], self._batch_bytes)
             missing = [number for number, answer in enumerate(answers) if not answer]
             size = sum(map(len, answers)) if missing else 0
             for count, number in enumerate(missing):
-                if count == BATCH_ENCODED or size > BATCH_BYTES:
+                if count == BATCH_ENCODED or size > self._batch_bytes:
                     del answers[number:]
                     break
                 item = matches[place + number]
@@ -398,11 +402,11 @@ class Results:
                 yield Exclusion(criterion.name, counts[criterion], len(sample))
 
 
-def _fitting(answers: list[bytes]) -> list[bytes]:
+def _fitting(answers: list[bytes], limit: int) -> list[bytes]:
     """Give the answers that go into one batch: the first in any case."""
-    if sum(map(len, answers)) <= BATCH_BYTES:
+    if sum(map(len, answers)) <= limit:
         return answers
-    return answers[: max(bisect_right(list(accumulate(map(len, answers))), BATCH_BYTES), 1)]
+    return answers[: max(bisect_right(list(accumulate(map(len, answers))), limit), 1)]
 
 
 def _share(exclusion: Exclusion) -> float:

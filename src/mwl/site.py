@@ -15,10 +15,10 @@ from pathlib import Path
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.callbacks import Callbacks, Settings
 from mwl.catalog import Catalog
-from mwl.config import MANUFACTURERS, Config, Modality, modality_of
+from mwl.config import MANUFACTURERS, Config, LimitsConfig, Modality, modality_of
 from mwl.dataset import ENCODINGS, CharacterSet, DictionaryEntry, extend_dictionary
 from mwl.errors import ConfigError, StoreError
-from mwl.find import Rules, Worklist
+from mwl.find import QueryLimits, Rules, Worklist
 from mwl.intake import Intake
 from mwl.matching import DIALECTS, Policy
 from mwl.store import Store
@@ -226,6 +226,7 @@ class Worklists:
             ),
             station_rule=config.worklists.filter_issuer_ae_title,
             limit_answers=config.worklists.limit_answers,
+            limits=query_limits(config.limits),
         )
 
     def close(self) -> None:
@@ -236,6 +237,19 @@ class Worklists:
             worklist.catalog.close()
         if (scripts := self._scripts or self.callbacks) is not None:
             scripts.close()
+
+
+def query_limits(config: LimitsConfig) -> QueryLimits:
+    """Give how much a query may ask."""
+    return QueryLimits(
+        identifier_length=config.identifier_length,
+        inflated_length=config.inflated_length,
+        nesting=config.nesting,
+        keys=config.keys,
+        values=config.values,
+        wild_cards=config.wild_cards,
+        answers_buffered=config.answers_buffered,
+    )
 
 
 KnownModality = Modality

@@ -21,6 +21,7 @@ from itertools import starmap
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, NamedTuple, TextIO
 
+from mwl.limits import LIMITS, Exceeded
 from mwl.text import UNSAFE, escape
 
 Verbosity = Literal["none", "default", "verbose", "trace"]
@@ -233,6 +234,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
 
 COUNTS: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
 """How often each event happened since the start, written or not."""
+
+LIMIT_REFUSALS: Counter[str] = Counter({limit.name: 0 for limit in LIMITS})
+"""How often each limit was gone beyond since the start, by the name of its option."""
 
 TRACEBACK_EVENTS = frozenset({"internal_error"})
 """Events whose `error` field, an exception, is followed by a `traceback` field."""
@@ -553,3 +557,20 @@ def emit(event: str, /, **fields: Any) -> None:
     if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):
         fields["traceback"] = "".join(traceback.format_exception(error))
     _WRITERS[0].write(level, event, fields)
+
+
+def refuse(exceeded: Exceeded, event: str, /, **fields: Any) -> None:
+    """Count a limit that somebody went beyond, and emit the event that tells of it.
+
+    Args:
+        exceeded: The limit; its name and value become the fields `limit` and `limit_value`.
+        event: As for `emit`.
+        **fields: As for `emit`.
+    """
+    LIMIT_REFUSALS[exceeded.limit] += 1
+    emit(event, **fields, limit=exceeded.limit, limit_value=exceeded.value)
+
+
+def emitting(exceeded: Exceeded | None) -> Callable[..., None]:
+    """Give `emit`, or where a limit was gone beyond a `refuse` that tells of it."""
+    return emit if exceeded is None else functools.partial(refuse, exceeded)

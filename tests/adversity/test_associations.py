@@ -8,8 +8,8 @@ import pytest
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.errors import PeerRefused
-from mwl.net import connections
 from mwl.net.client import associate
+from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
 from mwl.wire.association import Limits
 from mwl.wire.dimse import (
@@ -244,11 +244,9 @@ async def test_a_message_too_long_is_refused_with_an_abort() -> None:
         await peer.close()
 
 
-async def test_an_association_too_many_is_rejected_for_now_with_a_line_that_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connections, "MAXIMUM_ASSOCIATIONS_OF_HOST", 2)
-    async with listening(site_with(1)) as server:
+async def test_an_association_too_many_is_rejected_for_now_with_a_line_that_says_so() -> None:
+    capacity = Capacity(associations_per_host=2)
+    async with listening(site_with(1), capacity=capacity) as server:
         first, second = await associated(server), await associated(server)
         with captured_log() as log, pytest.raises(PeerRefused, match="for now: local limit"):
             async with associate(server.peer(), [VERIFICATION]):

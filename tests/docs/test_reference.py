@@ -9,12 +9,13 @@ import pytest
 from mwl.check import PROFILES, RULES
 from mwl.config import OPTIONS
 from mwl.doctor import CHECKS
+from mwl.limits import LIMITS
 from mwl.telemetry import EVENTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = ["conformance.md"]
-PAGES += [f"reference/{name}.md" for name in ("checks", "doctor", "events", "options")]
+PAGES += [f"reference/{name}.md" for name in ("checks", "doctor", "events", "limits", "options")]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,10 @@ def test_every_check_of_the_doctor_has_its_place(fresh: Path) -> None:
     assert all(f"\n## {check.name}\n" in page for check in CHECKS)
 
 
-def test_every_option_and_event_has_its_place(fresh: Path) -> None:
+def test_every_option_limit_and_event_has_its_place(fresh: Path) -> None:
     options = (fresh / "reference/options.md").read_text(encoding="utf-8")
     assert all(f"\n## {option.name}\n" in options for option in OPTIONS)
+    limits = (fresh / "reference/limits.md").read_text(encoding="utf-8")
+    assert all(f"\n## {limit.name}\n" in limits for limit in LIMITS)
     events = (fresh / "reference/events.md").read_text(encoding="utf-8")
     assert all(f"\n| `{name}` |" in events for name in EVENTS)

@@ -111,7 +111,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
 
 @given(CONFIGURATIONS)
 def test_what_is_in_force_reads_back_as_the_same_configuration(flat: Mapping[str, Any]) -> None:
-    content: dict[str, Any] = {"Worklists": {}}
+    content: dict[str, Any] = {"Worklists": {}, "Limits": {}}
     for name, value in flat.items():
         section, _, key = name.rpartition(".")
         (content[section] if section else content)[key] = value

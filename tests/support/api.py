@@ -128,7 +128,14 @@ def api_of(
         modalities=KnownModalities(config, lambda _: None),
         stop=lambda: None,
         reset=lambda: None,
-        metrics=Metrics(journal, lambda: worklists.opened, lambda: 3, telemetry.COUNTS, dict),
+        metrics=Metrics(
+            journal,
+            lambda: worklists.opened,
+            lambda: 3,
+            telemetry.COUNTS,
+            dict,
+            telemetry.LIMIT_REFUSALS,
+        ),
         journal=journal,
         access=lambda: AccessPolicy(always_allow_find_worklist=True),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mwl.access import AccessPolicy
 from mwl.dataset import TRANSFER_SYNTAXES
 from mwl.net.client import Peer
-from mwl.net.connections import Connections
+from mwl.net.connections import Capacity, Connections
 from mwl.net.dicom import DicomConnection, Service
 from mwl.wire.association import Limits
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION, Policy
@@ -31,7 +31,11 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    site: Site, *, access: AccessPolicy = OPEN, limits: Limits | None = None
+    site: Site,
+    *,
+    access: AccessPolicy = OPEN,
+    limits: Limits | None = None,
+    capacity: Capacity | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve a worklist while the block runs."""
     service = Service(
@@ -43,7 +47,7 @@ async def listening(
         limits=limits or Limits(),
     )
     loop = asyncio.get_running_loop()
-    connections = Connections(loop, service.limits)
+    connections = Connections(loop, service.limits, capacity)
     server = await loop.create_server(
         lambda: DicomConnection(service, connections, loop), "127.0.0.1", 0
     )

@@ -58,7 +58,8 @@ def test_the_origin_of_each_value_is_known(tmp_path: Path) -> None:
 
 
 def test_no_help_text_names_an_option_that_does_not_exist() -> None:
-    names = {option.key for option in OPTIONS} | {"DicomAlwaysAllow...", "Host", "AET", "Port"}
+    names = {name for option in OPTIONS for name in (option.key, option.name)}
+    names |= {"DicomAlwaysAllow...", "Host", "AET", "Port"}
     names |= {"AllowEcho", "AllowFindWorklist", "mwl serve", "--verbose", "--trace"}
     names |= {"LocalAet", "Timeout", "POST /tools/execute-script", "GET /queries"}
     names |= {

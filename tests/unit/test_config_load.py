@@ -12,6 +12,7 @@ from mwl.config import (
     Checked,
     Config,
     DictionaryEntry,
+    LimitsConfig,
     Modality,
     Note,
     WorklistsConfig,
@@ -89,10 +90,14 @@ def test_without_a_file_every_option_has_orthancs_default() -> None:
 
 def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
-    in_section = {option.field for option in OPTIONS if option.section == "Worklists"}
+    of_section = {
+        name: {option.field for option in OPTIONS if option.section == name}
+        for name in ("Worklists", "Limits")
+    }
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "loopback_may_query", "http_may_fail", "as_read"}
-    assert in_section == {field.name for field in dataclasses.fields(WorklistsConfig)}
+    assert top == fields - {"worklists", "limits", "loopback_may_query", "http_may_fail", "as_read"}
+    for name, section in (("Worklists", WorklistsConfig), ("Limits", LimitsConfig)):
+        assert of_section[name] == {field.name for field in dataclasses.fields(section)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
 

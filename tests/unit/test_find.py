@@ -2,7 +2,8 @@
 
 import pytest
 
-from mwl.find import KEYS_LIMIT, READ_SLICE, VALUES_LIMIT, WILD_CARDS_LIMIT
+from mwl.find import READ_SLICE
+from mwl.limits import KEYS, VALUES, WILD_CARDS
 from mwl.results import BATCH_BYTES
 from mwl.wire.dimse import Status
 from support.items import policy, step
@@ -106,16 +107,16 @@ def test_many_answers_come_in_batches_of_limited_size() -> None:
     ("query", "reason"),
     [
         (
-            {f"0011,{number:04X} LO": "" for number in range(0x1000, 0x1000 + KEYS_LIMIT + 1)},
-            f"more than {KEYS_LIMIT} keys",
+            {f"0011,{number:04X} LO": "" for number in range(0x1000, 0x1000 + KEYS.default + 1)},
+            f"more than {KEYS.default} keys",
         ),
         (
-            {"AccessionNumber": "\\".join(["A"] * (VALUES_LIMIT + 2))},
-            f"more than {VALUES_LIMIT} values",
+            {"AccessionNumber": "\\".join(["A"] * (VALUES.default + 2))},
+            f"more than {VALUES.default} values",
         ),
         (
-            {"AccessionNumber": "\\".join(["A*"] * (WILD_CARDS_LIMIT + 1))},
-            f"more than {WILD_CARDS_LIMIT} wild cards",
+            {"AccessionNumber": "\\".join(["A*"] * (WILD_CARDS.default + 1))},
+            f"more than {WILD_CARDS.default} wild cards",
         ),
     ],
     ids=["keys", "values", "wild cards"],

@@ -16,6 +16,7 @@ from traceback import StackSummary, extract_stack
 from typing import Any, Generic, TypeVar
 
 from mwl.errors import RequestRefused
+from mwl.limits import CALLBACK_TIMEOUT
 
 FAILED = 0xC000
 """Status of a query whose callback raised or returned nonsense: PS3.4 Table K.4-1, as Orthanc."""
@@ -129,7 +130,11 @@ class Limits:
 
     def too_late(self) -> RequestRefused:
         """Give what a call over its time fails with."""
-        return RequestRefused(TOO_LATE, f"A callback took longer than {self.seconds:g} s")
+        return RequestRefused(
+            TOO_LATE,
+            f"A callback took longer than {self.seconds:g} s",
+            exceeded=CALLBACK_TIMEOUT.hit(self.seconds),
+        )
 
 
 Late = Callable[[StackSummary], None]

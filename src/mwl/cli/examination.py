@@ -17,7 +17,6 @@ from mwl.doctor.ports import Place
 from mwl.errors import ConfigError
 from mwl.matching import DIALECTS
 from mwl.net.client import Peer
-from mwl.net.connections import MAXIMUM_CONNECTIONS
 from mwl.site import (
     access_policy,
     cache_folder,
@@ -95,7 +94,7 @@ def _of_site(config: Config, wanted: Wanted, tell: Progress) -> Iterator[Finding
     yield from _certificates(config)
     limit, whose = machine.descriptor_limit(process)
     count = len(_worklist_folders(config))
-    yield machine.descriptors(limit, MAXIMUM_CONNECTIONS, count, whose)
+    yield machine.descriptors(limit, config.limits.connections, count, whose)
     yield from _clock()
     yield from _modalities(config, wanted, tell)
 

@@ -9,6 +9,7 @@ from mwl.config.document import default_file, in_force, origins
 from mwl.config.load import (
     Checked,
     Config,
+    LimitsConfig,
     Loaded,
     Note,
     WorklistsConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "Checked",
     "Config",
     "DictionaryEntry",
+    "LimitsConfig",
     "Loaded",
     "Modality",
     "Note",

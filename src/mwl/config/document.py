@@ -61,7 +61,7 @@ def in_force(config: Config, *, secrets: bool = True) -> dict[str, Any]:
     """
     result: dict[str, Any] = {}
     for section, options in _sections(OPTIONS):
-        holder = config.worklists if section else config
+        holder = getattr(config, section.lower()) if section else config
         values = {
             option.key: option.to_json(getattr(holder, option.field), secrets=secrets)
             for option in options

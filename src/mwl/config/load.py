@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mwl.config.option import Option
-from mwl.config.options import OPTIONS, SECTION_ALIASES
+from mwl.config.options import OPTIONS, SECTION_ALIASES, SECTIONS
 from mwl.config.orthanc import (
     KNOWN_MODALITY_OPTIONS,
     KNOWN_ORTHANC_OPTIONS,
@@ -36,6 +36,30 @@ class WorklistsConfig:
     folder_per_called_ae_title: bool
     watch: Literal["auto", "inotify", "scan"]
     snapshot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """Section `Limits`. The fields are explained in `mwl.limits.LIMITS`."""
+
+    associations: int
+    associations_per_host: int
+    connections: int
+    connections_per_host: int
+    waiting_requests: int
+    associate_length: int
+    command_length: int
+    identifier_length: int
+    inflated_length: int
+    nesting: int
+    keys: int
+    values: int
+    wild_cards: int
+    handshake_timeout_s: int
+    artim_timeout_s: int
+    slow_write_timeout_s: int
+    slow_read_timeout_s: int
+    answers_buffered: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +122,7 @@ class Config:
     callback_timeout_s: int
     shutdown_timeout_s: int
     worklists: WorklistsConfig
+    limits: LimitsConfig
     loopback_may_query: bool = False
     http_may_fail: bool = False
     as_read: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -246,7 +271,7 @@ class _Reader:
     def config(self) -> Config:
         """Read every option; the result is only good when no error came of it."""
         self._find_sections()
-        values: dict[str, dict[str, Any]] = {"": {}, "Worklists": {}}
+        values: dict[str, dict[str, Any]] = {name: {} for name in ("", *SECTIONS)}
         for option in OPTIONS:
             values[option.section][option.field] = self._value(option)
         self._report_missing_variables()
@@ -254,6 +279,7 @@ class _Reader:
         self._report_unknown()
         config = Config(
             worklists=WorklistsConfig(**values["Worklists"]),
+            limits=LimitsConfig(**values["Limits"]),
             as_read=self._source.values,
             **values[""],
         )
@@ -262,7 +288,7 @@ class _Reader:
         return config
 
     def _find_sections(self) -> None:
-        for name in ("Worklists", *SECTION_ALIASES):
+        for name in (*SECTIONS, *SECTION_ALIASES):
             if name not in self._source.values:
                 continue
             section = SECTION_ALIASES.get(name, name)
@@ -380,10 +406,12 @@ class _Reader:
         for key in self._source.values:
             if key not in _TOP_LEVEL:
                 self._report_unknown_key((key,), _TOP_LEVEL, KNOWN_ORTHANC_OPTIONS)
-        path, section = self._section("Worklists")
-        for key in section:
-            if key not in _WORKLISTS:
-                self._report_unknown_key((*path, key), _WORKLISTS, KNOWN_WORKLIST_OPTIONS)
+        for name, known in _KEYS_OF_SECTION.items():
+            path, section = self._section(name)
+            ignored = KNOWN_WORKLIST_OPTIONS if name == "Worklists" else frozenset[str]()
+            for key in section:
+                if key not in known:
+                    self._report_unknown_key((*path, key), known, ignored)
         modalities = self._source.values.get("DicomModalities")
         for name, entry in modalities.items() if isinstance(modalities, dict) else ():
             for key in entry if isinstance(entry, dict) else ():
@@ -397,9 +425,9 @@ class _Reader:
         key = path[-1]
         if key in _SPECIAL or ".".join(path) in _SPECIAL:
             return
-        if len(path) == 1 and key in _WORKLISTS:
-            message = "has no effect here: it belongs into Worklists"
-            self._note("warning", path, message, 'write it inside "Worklists": {...}')
+        if len(path) == 1 and (section := _SECTION_OF_KEY.get(key)) is not None:
+            message = f"has no effect here: it belongs into {section}"
+            self._note("warning", path, message, f'write it inside "{section}": {{...}}')
             return
         if key in ignored:
             self._note("ignored", path, "has no meaning here")
@@ -443,9 +471,13 @@ _SPECIAL: Mapping[str, str] = {
 _TOP_LEVEL = tuple(
     dict.fromkeys([option.section or option.key for option in OPTIONS] + [*SECTION_ALIASES])
 )
-_WORKLISTS = tuple(
-    key for option in OPTIONS if option.section for key in (option.key, *option.aliases)
-)
+_KEYS_OF_SECTION: Mapping[str, tuple[str, ...]] = {
+    name: tuple(
+        key for option in OPTIONS if option.section == name for key in (option.key, *option.aliases)
+    )
+    for name in SECTIONS
+}
+_SECTION_OF_KEY = {key: name for name, keys in _KEYS_OF_SECTION.items() for key in keys}
 _KEYS = {alias: option.key for option in OPTIONS for alias in option.aliases}
 _MODALITY = (
     *("AET", "Host", "Port", "AllowEcho", "AllowFindWorklist", "LocalAet", "Timeout"),
@@ -458,7 +490,7 @@ _ALIKE = 0.8
 def _canonical(path: KeyPath) -> KeyPath:
     """Give the path of an option by its own name, and its section's."""
     top, *inner = path
-    if top not in (*SECTION_ALIASES, *SECTION_ALIASES.values()):
+    if top not in (*SECTION_ALIASES, *SECTIONS):
         return path
     return SECTION_ALIASES.get(top, top), *(_KEYS.get(key, key) for key in inner)
 
@@ -468,8 +500,8 @@ def _is_read(path: KeyPath) -> bool:
     match _canonical(path):
         case (top,):
             return top in _TOP_LEVEL
-        case ("Worklists", key):
-            return key in _WORKLISTS
+        case (section, key) if section in _KEYS_OF_SECTION:
+            return key in _KEYS_OF_SECTION[section]
         case ("DicomModalities" | "Dictionary", _):
             return True
         case ("DicomModalities", _, key):

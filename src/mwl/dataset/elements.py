@@ -21,6 +21,7 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
+from mwl import limits
 from mwl.dataset.dictionary import (
     LONG_LENGTH_VRS,
     TEXT_VRS,
@@ -45,10 +46,10 @@ TRANSFER_SYNTAXES = (
 )
 """Transfer syntaxes that can be read and written, the preferred one first."""
 
-NESTING_LIMIT = 32
+NESTING_LIMIT = limits.NESTING.maximum
 """Sequences inside each other. Worklists use 4; a hostile data set could use thousands."""
 
-INFLATED_LIMIT_BYTES = 4 * 1024 * 1024
+INFLATED_LIMIT_BYTES = limits.INFLATED_LENGTH.maximum
 """Size of a deflated data set once inflated: a thousand times a large worklist item."""
 
 _KEPT_HEADERS = 16_384
@@ -230,13 +231,22 @@ _SYNTAXES = {
 }
 
 
-def decode(data: bytes, transfer_syntax: str, start: int = 0) -> Elements:
+def decode(
+    data: bytes,
+    transfer_syntax: str,
+    start: int = 0,
+    *,
+    nesting: int = NESTING_LIMIT,
+    inflated_bytes: int = INFLATED_LIMIT_BYTES,
+) -> Elements:
     """Read a whole data set.
 
     Args:
         data: The encoded data set; nothing may follow it.
         transfer_syntax: One of `TRANSFER_SYNTAXES`.
         start: Offset of the data set in `data`.
+        nesting: Most sequences inside each other, at most `NESTING_LIMIT`.
+        inflated_bytes: Longest deflated data set, once inflated.
 
     Returns:
         The elements, ascending by tag, without group lengths and trailing padding.
@@ -251,8 +261,8 @@ def decode(data: bytes, transfer_syntax: str, start: int = 0) -> Elements:
     if syntax is None:
         raise DatasetError(f"transfer syntax {transfer_syntax} is not supported")
     if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        data, start = _inflate(data[start:]), 0
-    return _read_elements(data, syntax, start, len(data), 0)[0]
+        data, start = _inflate(data[start:], inflated_bytes), 0
+    return _read_elements(data, syntax, start, len(data), NESTING_LIMIT - nesting)[0]
 
 
 def extend_dictionary(entries: Iterable[DictionaryEntry]) -> None:
@@ -269,15 +279,17 @@ def extend_dictionary(entries: Iterable[DictionaryEntry]) -> None:
     _IMPLICIT.frames.clear()
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes, limit: int) -> bytes:
     # PS3.5 A.5: a raw deflate stream, followed by one NUL where that makes the length even.
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = stream.decompress(data, INFLATED_LIMIT_BYTES)
+        inflated = stream.decompress(data, limit)
     except zlib.error:
         raise DatasetError("deflated data set is damaged") from None
     if stream.unconsumed_tail:
-        raise DatasetError(f"deflated data set is larger than {INFLATED_LIMIT_BYTES} bytes")
+        raise DatasetError(
+            f"deflated data set is larger than {limit} bytes", limit=limits.INFLATED_LENGTH
+        )
     if not stream.eof:
         raise DatasetError("deflated data set ends too early")
     if stream.unused_data.strip(b"\0") or len(stream.unused_data) > 1:
@@ -401,7 +413,9 @@ def _read_items(
 ) -> tuple[tuple[Elements, ...], int]:
     """Read the items of a sequence; the counterpart of `_read_elements`."""
     if depth == NESTING_LIMIT:
-        raise DatasetError(f"sequences nested deeper than {NESTING_LIMIT}", offset=position)
+        raise DatasetError(
+            f"sequences nested deeper than {NESTING_LIMIT}", offset=position, limit=limits.NESTING
+        )
     items: list[Elements] = []
     while position < end:
         if position + 8 > end:

@@ -28,7 +28,7 @@ from mwl.errors import DatasetError
 from mwl.explain.changes import CONTEXT, Change, changes_of
 from mwl.explain.hints import LEGAL_FORMS, Case, hints_for, likeness
 from mwl.explain.words import asked_texts, label_of, shown, words_of
-from mwl.find import IDENTIFIER_LIMIT_BYTES, Outcome, Request, Search, Worklist
+from mwl.find import Outcome, Request, Search, Worklist
 from mwl.item import WorklistItem
 from mwl.matching import Criterion, Policy, Query
 from mwl.results import Batch, Variant
@@ -169,8 +169,8 @@ def explain(
     if worklist is None:
         return Report(caller, refused)
     encoded = encode(identifier.values(), _VARIANT.transfer_syntax)
-    if len(encoded) > IDENTIFIER_LIMIT_BYTES:
-        return Report(caller, refused or _too_long(len(encoded)))
+    if len(encoded) > (longest := worklist.rules.limits.identifier_length):
+        return Report(caller, refused or _too_long(len(encoded), longest))
     request = Request(
         encoded, caller.calling_ae_title, _VARIANT, caller.called_ae_title, caller.host
     )
@@ -236,10 +236,10 @@ def _refusal(worklist: Worklist | None, access: AccessPolicy, caller: Caller) ->
     return None
 
 
-def _too_long(length: int) -> Refused:
+def _too_long(length: int, longest: int) -> Refused:
     return Refused(
         "association",
-        f"the query has {length} bytes, {IDENTIFIER_LIMIT_BYTES} are taken",
+        f"the query has {length} bytes, {longest} are taken",
         "ask for less; a query of a scanner has a few hundred bytes",
     )
 

@@ -6,19 +6,12 @@ What one connection does is in `mwl.net.dicom`.
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
+from mwl import limits
+from mwl.limits import Exceeded
 from mwl.wire.association import Limits
-
-MAXIMUM_ASSOCIATIONS = 1000
-"""Associations open at once, in all: each costs about 20 KiB and a file descriptor."""
-
-MAXIMUM_ASSOCIATIONS_OF_HOST = 500
-"""Associations open at once from one host: one runaway device leaves room for the others."""
-
-MAXIMUM_CONNECTIONS = 2 * MAXIMUM_ASSOCIATIONS
-"""TCP connections open at once, those included that have not said who they are: such a one is cut
-off by ARTIM, and until then it takes no association from anybody."""
 
 CLOCK_TICK_S = 0.5
 """Seconds between looks at the timers of all associations; how late one may act."""
@@ -32,6 +25,27 @@ Most end by themselves right after their answer, and two who ask at once collide
 
 ABORT_GRACE_S = 1.0
 """Seconds that the aborts of the others have to go out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much one listener takes; see `mwl.limits` for the reasons.
+
+    Args:
+        associations: Associations open at once, in all.
+        associations_per_host: Associations open at once from one address.
+        connections: TCP connections open at once, in all.
+        connections_per_host: TCP connections open at once from one address.
+        waiting_requests: Requests of one association that wait while another is answered.
+        handshake_timeout_s: Seconds that a TLS handshake may take.
+    """
+
+    associations: int = limits.ASSOCIATIONS.default
+    associations_per_host: int = limits.ASSOCIATIONS_PER_HOST.default
+    connections: int = limits.CONNECTIONS.default
+    connections_per_host: int = limits.CONNECTIONS_PER_HOST.default
+    waiting_requests: int = limits.WAITING_REQUESTS.default
+    handshake_timeout_s: float = limits.HANDSHAKE_TIMEOUT.default
 
 
 class Connection(Protocol):
@@ -60,20 +74,24 @@ class Connections:
 
     Args:
         loop: The loop that they run on.
-        limits: Times of an association.
+        times: Times of an association.
+        capacity: How much is taken.
+
+    Attributes:
+        capacity: May be replaced while connections are open: those that are there stay.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, times: Limits, capacity: Capacity | None = None
+    ) -> None:
         self._loop = loop
-        self._tick_s = min(
-            CLOCK_TICK_S,
-            limits.artim_timeout_s / TICKS_OF_A_TIMEOUT,
-            limits.idle_timeout_s / TICKS_OF_A_TIMEOUT or CLOCK_TICK_S,
-        )
+        self.capacity = capacity or Capacity()
+        self.follow(times)
         self._clock: asyncio.TimerHandle | None = None
         self._open: set[Connection] = set()
         self._associated: set[Connection] = set()
-        self._of_host: dict[str, int] = {}
+        self._open_of_host: dict[str, int] = {}
+        self._associated_of_host: dict[str, int] = {}
         self._working: deque[Connection] = deque()
         self._all_closed = asyncio.Event()
         self._patience: asyncio.Timeout | None = None
@@ -89,36 +107,52 @@ class Connections:
         """Associations that are open."""
         return len(self._associated)
 
-    def add(self, connection: Connection) -> bool:
-        """Count a connection in; tell whether there was room for it."""
-        if len(self._open) >= MAXIMUM_CONNECTIONS:
-            return False
+    def follow(self, times: Limits) -> None:
+        """Look at the clock often enough for these times of an association."""
+        shortest = min(
+            times.artim_timeout_s,
+            times.slow_write_timeout_s,
+            times.slow_read_timeout_s,
+            times.idle_timeout_s or times.artim_timeout_s,
+        )
+        self._tick_s = min(CLOCK_TICK_S, shortest / TICKS_OF_A_TIMEOUT)
+
+    def add(self, connection: Connection) -> Exceeded | None:
+        """Count a connection in; give the limit that it breaks, None when it fits."""
+        capacity, host = self.capacity, connection.host
+        if len(self._open) >= capacity.connections:
+            return limits.CONNECTIONS.hit(capacity.connections)
+        of_host = self._open_of_host.get(host, 0)
+        if of_host >= capacity.connections_per_host:
+            return limits.CONNECTIONS_PER_HOST.hit(capacity.connections_per_host)
         self._open.add(connection)
+        self._open_of_host[host] = of_host + 1
         if self._clock is None:
             self._clock = self._loop.call_later(self._tick_s, self._tick)
-        return True
+        return None
 
-    def associate(self, connection: Connection) -> str | None:
-        """Count an association in; give the limit that it breaks, None when it fits."""
+    def associate(self, connection: Connection) -> Exceeded | str | None:
+        """Count an association in; give the limit that it breaks, or why else it may not begin."""
         if self._closes:
             return "the server stops"
-        if len(self._associated) >= MAXIMUM_ASSOCIATIONS:
-            return f"{MAXIMUM_ASSOCIATIONS} associations are open"
-        of_host = self._of_host.get(connection.host, 0)
-        if of_host >= MAXIMUM_ASSOCIATIONS_OF_HOST:
-            return f"{MAXIMUM_ASSOCIATIONS_OF_HOST} associations are open from this host"
+        capacity, host = self.capacity, connection.host
+        if len(self._associated) >= capacity.associations:
+            return limits.ASSOCIATIONS.hit(capacity.associations)
+        of_host = self._associated_of_host.get(host, 0)
+        if of_host >= capacity.associations_per_host:
+            return limits.ASSOCIATIONS_PER_HOST.hit(capacity.associations_per_host)
         self._associated.add(connection)
-        self._of_host[connection.host] = of_host + 1
+        self._associated_of_host[host] = of_host + 1
         return None
 
     def remove(self, connection: Connection) -> None:
-        """Count a connection out."""
-        self._open.discard(connection)
+        """Count a connection out; once is enough, and more do nothing."""
+        if connection in self._open:
+            self._open.remove(connection)
+            _count_out(self._open_of_host, connection.host)
         if connection in self._associated:
             self._associated.remove(connection)
-            left = self._of_host.pop(connection.host) - 1
-            if left:
-                self._of_host[connection.host] = left
+            _count_out(self._associated_of_host, connection.host)
         if not self._open:
             self._all_closed.set()
 
@@ -192,3 +226,9 @@ class Connections:
             async with asyncio.timeout(seconds) as self._patience:
                 await self.closed()
         return not self._open
+
+
+def _count_out(of_host: dict[str, int], host: str) -> None:
+    left = of_host.pop(host) - 1
+    if left:
+        of_host[host] = left

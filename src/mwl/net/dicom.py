@@ -18,6 +18,7 @@ from typing import Any, cast
 from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, admit, allow
 from mwl.find import Outcome, Request, Search, Worklist
+from mwl.limits import WAITING_REQUESTS, Exceeded
 from mwl.net import report
 from mwl.net.connections import QUIET_S, Connections
 from mwl.net.journal import Journal
@@ -55,10 +56,6 @@ _AWAITING_RELEASE_RESPONSE = State.AWAITING_RELEASE_RESPONSE
 NO_NAMES: frozenset[str] = frozenset()
 """Names in the certificate of a caller that shows none."""
 
-WAITING_REQUESTS = 16
-"""Requests of one association that wait while another is answered. The window negotiated is one
-(PS3.7 D.3.3.3), so a peer that sends more than a few ahead does not keep to it."""
-
 
 @dataclass(slots=True)
 class Service:
@@ -68,7 +65,7 @@ class Service:
         access: Who may associate and ask; may be replaced while associations are open.
         worklist: Gives the worklist of a called AE title; None when there is none of that name.
         negotiation: SOP classes and transfer syntaxes offered.
-        limits: Sizes and times of an association.
+        limits: Sizes and times of an association; may be replaced, for those that come later.
         values_in_log: Whether log lines may hold the values of keys (`DeidentifyLogs` false).
         journal: Where each query is noted.
     """
@@ -114,6 +111,7 @@ class DicomConnection(asyncio.Protocol):
         "_awaited",
         "_caller",
         "_connections",
+        "_exceeded",
         "_has_turn",
         "_loop",
         "_names",
@@ -127,7 +125,6 @@ class DicomConnection(asyncio.Protocol):
         "_service",
         "_trace",
         "_transport",
-        "_unsent",
         "_waiting",
         "_worklist",
         "host",
@@ -145,8 +142,9 @@ class DicomConnection(asyncio.Protocol):
         self._waiting: list[MessageReceived] = []
         self._paused = False
         self._has_turn = False
-        self._unsent = 0
         self._outcome = "connection lost"
+        self._exceeded: Exceeded | None = None
+        """The limit that ended it, where its line is the first to tell."""
         self._queries = 0
         self._quiet: tuple[int, float] | None = None
         """Queries until then, and since when there was nothing to do, while the server stops."""
@@ -163,9 +161,9 @@ class DicomConnection(asyncio.Protocol):
         self._caller = Caller("", "", self.host)  # until it says who it is
         self._opened = perf_counter()
         self._association = Association(Role.ACCEPTOR, self._service.limits, self._loop.time())
-        if not self._connections.add(self):
+        if (exceeded := self._connections.add(self)) is not None:
             self._outcome = "refused: too many connections"
-            report.no_room(self.host)
+            report.no_room(self.host, exceeded)
             self.cut()
 
     def data_received(self, data: bytes) -> None:
@@ -190,12 +188,14 @@ class DicomConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads too slowly: send no further answers."""
         self._paused = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self._note_unsent(self._loop.time())
 
     def resume_writing(self) -> None:
         """The peer reads again: go on with the answers."""
         self._paused = self._association.state is _AWAITING_RELEASE_RESPONSE
-        self._association.touch(self._loop.time())
+        now = self._loop.time()
+        self._note_unsent(now)
+        self._association.touch(now)
         self._ask_for_turn()
 
     # The other connections' keeper calls these: see `mwl.net.connections`.
@@ -235,22 +235,17 @@ class DicomConnection(asyncio.Protocol):
         self._transport.abort()
 
     def look_at_clock(self, now: float) -> None:
-        """Act on ARTIM or the idle timer, if one of them has run out."""
-        if self._paused:
-            self._note_reading(now)
-        elif self._awaited is not None:
+        """Act on a timer of the association, if one of them has run out."""
+        self._note_unsent(now)
+        if self._awaited is not None and not self._paused:
             self._association.touch(now)  # it waits for us
         deadline = self._association.deadline
         if deadline is not None and now >= deadline:
             self._association.expire(now)
             self._turn()
 
-    def _note_reading(self, now: float) -> None:
-        """A peer that reads, however slowly, is not idle."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < self._unsent:
-            self._association.touch(now)
-        self._unsent = unsent
+    def _note_unsent(self, now: float) -> None:
+        self._association.note_unsent(self._transport.get_write_buffer_size(), now)
 
     def take_turn(self) -> None:
         """Go on with the query at work."""
@@ -300,14 +295,15 @@ class DicomConnection(asyncio.Protocol):
                 self._end(report.abort_outcome(event))
                 report.peer_error(event, self._caller)
             case TimedOut():
-                self._end(f"timed out: {event.which}")
+                self._end(f"timed out: {event.which}", event.exceeded)
             case ConnectionLost():
                 self._end("connection lost")
             case _:
                 raise AssertionError(f"an acceptor gets no {type(event).__name__}")
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, exceeded: Exceeded | None = None) -> None:
         self._outcome = outcome
+        self._exceeded = exceeded
         self._drop_requests()
 
     def _drop_requests(self) -> None:
@@ -341,9 +337,8 @@ class DicomConnection(asyncio.Protocol):
 
     def _rejection(self, caller: Caller) -> AssociateReject | None:
         """Tell why a caller may not associate, in the codes of PS3.8 Table 9-21."""
-        if (limit := self._connections.associate(self)) is not None:
-            self._outcome = f"rejected: {limit}"
-            report.limit_exceeded(caller, limit)
+        if (refused := self._connections.associate(self)) is not None:
+            self._outcome = f"rejected: {report.not_now(caller, refused)}"
             return LOCAL_LIMIT_EXCEEDED
         if (refusal := admit(self._service.access, caller)) is not None:
             self._outcome = f"rejected: {refusal.explanation}"
@@ -364,10 +359,10 @@ class DicomConnection(asyncio.Protocol):
             return  # nothing was asked, so nothing is answered
         elif self._search is None and not self._waiting and not self._paused:
             self._perform(message)
-        elif len(self._waiting) < WAITING_REQUESTS:
+        elif len(self._waiting) < (most := self._connections.capacity.waiting_requests):
             self._waiting.append(message)
         else:
-            self._end(f"aborted: more than {WAITING_REQUESTS} requests at once")
+            self._end(f"aborted: more than {most} requests at once", WAITING_REQUESTS.hit(most))
             self._association.send(Abort(source=0, reason=0))
 
     def _perform(self, message: MessageReceived) -> None:
@@ -539,7 +534,8 @@ class DicomConnection(asyncio.Protocol):
         self._association.send(Message(message.context.context_id, response))
 
     def _report_association(self) -> None:
-        telemetry.emit(
+        emit = telemetry.emit if self._exceeded is None else telemetry.emitting(self._exceeded)
+        emit(
             "association",
             calling_ae_title=self._caller.calling_ae_title or None,
             called_ae_title=self._caller.called_ae_title or None,

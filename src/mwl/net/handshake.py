@@ -9,13 +9,11 @@ from collections.abc import Callable
 from typing import cast
 
 from mwl import telemetry
+from mwl.limits import HANDSHAKE_TIMEOUT
 from mwl.net import report
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection, address_of
 from mwl.tls.problems import problem_of
-
-HANDSHAKE_S = 15.0
-"""Seconds for a handshake: a scanner with an old processor takes one."""
 
 
 class Handshake(asyncio.Protocol):
@@ -53,24 +51,28 @@ class Handshake(asyncio.Protocol):
         # What comes before TLS reads itself would be taken for what was said within it.
         self._transport.pause_reading()
         self.host, _ = address_of(transport)
-        if self._connections.add(self):
+        if (exceeded := self._connections.add(self)) is None:
             self._agreeing = self._loop.create_task(self._agree())
         else:
-            report.no_room(self.host)
+            report.no_room(self.host, exceeded)
             self.cut()
 
     async def _agree(self) -> None:
+        timeout_s = self._connections.capacity.handshake_timeout_s
         try:
             secured = await self._loop.start_tls(
                 self._transport,
                 self,
                 self._context(),
                 server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_handshake_timeout=timeout_s,
             )
         except OSError as error:  # an SSLError is one
             reason, hint = problem_of(error)
-            telemetry.emit("tls_refused", host=self.host, reason=reason, hint=hint)
+            # What asyncio raises when the time is over; the peer's going is another OSError.
+            is_late = isinstance(error, TimeoutError | ConnectionAbortedError)
+            emit = telemetry.emitting(HANDSHAKE_TIMEOUT.hit(timeout_s) if is_late else None)
+            emit("tls_refused", host=self.host, reason=reason, hint=hint)
             self.cut()
             return
         finally:

@@ -32,6 +32,7 @@ from mwl.dataset import (
 from mwl.dump import dump
 from mwl.errors import DatasetError
 from mwl.find import Outcome, Request
+from mwl.limits import ASSOCIATIONS_PER_HOST, Exceeded
 from mwl.matching import Query
 from mwl.net.journal import Journal
 from mwl.wire.association import Aborted, MessageReceived
@@ -142,7 +143,8 @@ def abort_outcome(event: Aborted) -> str:
 def peer_error(event: Aborted, caller: Caller) -> None:
     """Report a peer that broke the protocol."""
     if event.error is not None:
-        telemetry.emit(
+        emit = telemetry.emitting(event.error.exceeded)
+        emit(
             "peer_error",
             calling_ae_title=caller.calling_ae_title or None,
             host=caller.host,
@@ -157,18 +159,27 @@ def refusal(caller: Caller, refused: Refusal, operation: str) -> None:
     _refused(caller, operation, refused.explanation, refused.hint)
 
 
-def limit_exceeded(caller: Caller, limit: str) -> None:
-    """Report an association too many."""
-    _refused(caller, "association", limit, "does a device open associations and never close them?")
+def not_now(caller: Caller, refused: Exceeded | str) -> str:
+    """Report an association for which there is no room now; give the reason."""
+    if isinstance(refused, str):
+        _refused(caller, "association", refused, None)
+        return refused
+    reason = f"{refused.value} associations are open"
+    if refused.limit == ASSOCIATIONS_PER_HOST.name:
+        reason += " from this host"
+    hint = "does a device open associations and never close them?"
+    _refused(caller, "association", reason, hint, refused)
+    return reason
 
 
-def no_room(host: str) -> None:
+def no_room(host: str, exceeded: Exceeded) -> None:
     """Report a connection that is cut for want of room."""
     _refused(
         Caller("", "", host),
         "connection",
         "too many connections are open",
         "does a device open connections and never close them?",
+        exceeded,
     )
 
 
@@ -183,8 +194,15 @@ def no_worklist(caller: Caller) -> None:
     )
 
 
-def _refused(caller: Caller, operation: str, reason: str, hint: str | None) -> None:
-    telemetry.emit(
+def _refused(
+    caller: Caller,
+    operation: str,
+    reason: str,
+    hint: str | None,
+    exceeded: Exceeded | None = None,
+) -> None:
+    emit = telemetry.emitting(exceeded)
+    emit(
         "association_refused",
         calling_ae_title=caller.calling_ae_title or None,
         called_ae_title=caller.called_ae_title or None,
@@ -249,7 +267,8 @@ def query(
         outcome.answers,
         milliseconds,
     )
-    telemetry.emit(
+    emit = telemetry.emit if outcome.exceeded is None else telemetry.emitting(outcome.exceeded)
+    emit(
         "query_refused" if failed else "query",
         calling_ae_title=caller.calling_ae_title,
         host=caller.host,

@@ -163,6 +163,7 @@ class OverHttp:
                 parts.associations,
                 telemetry.COUNTS,
                 parts.days_left,
+                telemetry.LIMIT_REFUSALS,
             ),
         )
 

@@ -17,7 +17,12 @@ from mwl.net.handshake import Handshake
 from mwl.net.listening import BACKLOG
 from mwl.server.over_http import OverHttp, Parts, scripts_of
 from mwl.server.reading import nothing, preload, watch
-from mwl.server.serving import dicom_certificates, https_certificates, service_of
+from mwl.server.serving import (
+    capacity_of,
+    dicom_certificates,
+    https_certificates,
+    service_of,
+)
 from mwl.server.sockets import DicomSockets, listen_as, raise_file_limit
 from mwl.site import Worklists, take_dictionary
 
@@ -72,8 +77,8 @@ class Server:
         take_dictionary(config)
         loop = asyncio.get_running_loop()
         service = service_of(config, self._worklists)
-        connections = self._connections = Connections(loop, service.limits)
-        raise_file_limit()
+        connections = self._connections = Connections(loop, service.limits, capacity_of(config))
+        raise_file_limit(config.limits.connections)
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         dicom_sockets, http_sockets = listen_as(config)
         await self._serve_dicom(service, connections, dicom_sockets)

@@ -4,8 +4,8 @@ from functools import partial
 
 from mwl.config import Config
 from mwl.dataset import TRANSFER_SYNTAXES
-from mwl.find import IDENTIFIER_LIMIT_BYTES
 from mwl.net.certificates import Certificates
+from mwl.net.connections import Capacity
 from mwl.net.dicom import Service
 from mwl.net.journal import Journal
 from mwl.site import Worklists, access_policy, dicom_credentials, https_credentials
@@ -26,13 +26,35 @@ def service_of(config: Config, worklists: Worklists) -> Service:
             },
             max_pdu_length=config.maximum_pdu_length,
         ),
-        limits=Limits(
-            max_pdu_length=config.maximum_pdu_length,
-            idle_timeout_s=config.dicom_scp_timeout_s,
-            max_message_bytes=IDENTIFIER_LIMIT_BYTES,
-        ),
+        limits=association_limits(config),
         values_in_log=not config.deidentify_logs,
         journal=Journal(config.queries_history_size),
+    )
+
+
+def association_limits(config: Config) -> Limits:
+    """Give how much and how long one association may take."""
+    return Limits(
+        max_pdu_length=config.maximum_pdu_length,
+        artim_timeout_s=config.limits.artim_timeout_s,
+        idle_timeout_s=config.dicom_scp_timeout_s,
+        max_message_bytes=config.limits.identifier_length,
+        max_command_bytes=config.limits.command_length,
+        max_associate_bytes=config.limits.associate_length,
+        slow_write_timeout_s=config.limits.slow_write_timeout_s,
+        slow_read_timeout_s=config.limits.slow_read_timeout_s,
+    )
+
+
+def capacity_of(config: Config) -> Capacity:
+    """Give how much all callers together, and each host, may take."""
+    return Capacity(
+        associations=config.limits.associations,
+        associations_per_host=config.limits.associations_per_host,
+        connections=config.limits.connections,
+        connections_per_host=config.limits.connections_per_host,
+        waiting_requests=config.limits.waiting_requests,
+        handshake_timeout_s=config.limits.handshake_timeout_s,
     )
 
 

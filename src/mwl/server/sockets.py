@@ -9,18 +9,19 @@ from mwl.config import Config
 from mwl.errors import ConfigError
 from mwl.net.listening import Named, listen, listen_on_loopback
 
-FILES_WANTED = 4096
-"""Descriptors to have room for: connections up to their limit, folders and files."""
+OTHER_FILES = 2096
+"""Descriptors to have room for beside connections of DICOM: those of HTTP, folders and files."""
 
 _DICOM = Named("DicomHost", "DicomPort", "--port")
 _DICOM_TLS = Named("DicomHost", "DicomTlsPort", "DicomTlsPort")
 _HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
 
 
-def raise_file_limit() -> None:
-    """Ask for as many descriptors as the limits of connections may need, where we may."""
+def raise_file_limit(connections: int) -> None:
+    """Ask for as many descriptors as so many connections may need, where we may."""
+    needed = connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

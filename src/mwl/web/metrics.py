@@ -31,6 +31,7 @@ class Metrics(Collector):
         associations: Gives how many associations are open.
         counts: How often each event of the log happened.
         days_left: Gives the days for which certificates are valid, by the option that names them.
+        limit_refusals: How often each limit was gone beyond, by the name of its option.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Metrics(Collector):
         associations: Callable[[], int],
         counts: Mapping[str, int],
         days_left: Callable[[], Mapping[str, float]],
+        limit_refusals: Mapping[str, int],
     ) -> None:
         self._journal = journal
         self._worklists = worklists
         self._associations = associations
         self._counts = counts
         self._days_left = days_left
+        self._limit_refusals = limit_refusals
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -58,6 +61,7 @@ class Metrics(Collector):
         yield from self._of_queries()
         yield from self._of_folders()
         yield from self._of_associations()
+        yield from self._of_limits()
         yield from self._of_certificates()
 
     def describe(self) -> Iterator[Metric]:
@@ -114,6 +118,16 @@ class Metrics(Collector):
             ("mwl_internal_errors", "internal_error", "Faults of this program."),
         ):
             yield CounterMetricFamily(name, help_text, self._counts[event])
+
+    def _of_limits(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "mwl_limit_refusals",
+            "How often somebody went beyond a limit, by the name of its option.",
+            labels=["limit"],
+        )
+        for limit, count in self._limit_refusals.items():
+            family.add_metric([limit], count)
+        yield family
 
     def _of_certificates(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(

@@ -19,8 +19,8 @@ from mwl.dataset import (
     to_orthanc_json,
 )
 from mwl.errors import ConfigError, DatasetError, InputError
-from mwl.find import KEYS_LIMIT
 from mwl.keys import identifier_of
+from mwl.limits import KEYS
 from mwl.net.client import PENDING, ClientAssociation, Peer
 from mwl.net.client import Response as DimseResponse
 from mwl.site import KnownModality
@@ -328,8 +328,8 @@ def _identifier(query: dict[str, Any]) -> Elements:
         keys = list(keys_of(query))
     except InputError as error:
         raise ApiError("BadParameterType", str(error)) from error
-    if len(keys) > KEYS_LIMIT:
-        raise ApiError("ParameterOutOfRange", f"more than {KEYS_LIMIT} attributes are asked for")
+    if len(keys) > KEYS.default:
+        raise ApiError("ParameterOutOfRange", f"more than {KEYS.default} attributes are asked for")
     try:
         return identifier_of(keys)
     except InputError as error:

@@ -19,6 +19,15 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
+from mwl.limits import (
+    ARTIM_TIMEOUT,
+    ASSOCIATE_LENGTH,
+    COMMAND_LENGTH,
+    IDLE_TIMEOUT,
+    SLOW_READ_TIMEOUT,
+    SLOW_WRITE_TIMEOUT,
+    Exceeded,
+)
 from mwl.wire.dimse import (
     MessageAssembler,
     frame_command,
@@ -109,13 +118,19 @@ class Limits:
             longest legal text values stay far below this.
         max_command_bytes: Longest command set taken, in bytes. Real ones take under 200; an
             N-GET-RQ that lists 4,000 attributes fits.
+        max_associate_bytes: Longest A-ASSOCIATE body taken, in bytes.
+        slow_write_timeout_s: Seconds for a PDU or a message to come, from its first byte.
+        slow_read_timeout_s: Seconds that the peer may take nothing of what it was sent.
     """
 
     max_pdu_length: int = DEFAULT_MAX_PDU_LENGTH
-    artim_timeout_s: float = 30.0
-    idle_timeout_s: float = 30.0
+    artim_timeout_s: float = ARTIM_TIMEOUT.default
+    idle_timeout_s: float = IDLE_TIMEOUT.default
     max_message_bytes: int = 1024 * 1024
-    max_command_bytes: int = 16 * 1024
+    max_command_bytes: int = COMMAND_LENGTH.default
+    max_associate_bytes: int = ASSOCIATE_LENGTH.default
+    slow_write_timeout_s: float = SLOW_WRITE_TIMEOUT.default
+    slow_read_timeout_s: float = SLOW_READ_TIMEOUT.default
 
 
 _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
@@ -132,6 +147,7 @@ _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
 
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
 _IDLE = State.IDLE
+_DATA_TRANSFER = State.DATA_TRANSFER
 _DATA_REQUEST = Input.DATA_REQUEST
 _RELEASE_RESPONSE = Input.RELEASE_RESPONSE
 _INDICATE_RELEASE = Action.INDICATE_RELEASE
@@ -185,12 +201,12 @@ class Association:
     Attributes:
         state: Where the state machine is.
         closed: Whether the transport may be closed once the outbox is written.
-        deadline: When to call `expire`, on the caller's clock; None is never.
         contexts: Presentation contexts in force, by number.
         max_length_to_peer: Longest P-DATA-TF body that the peer takes, in bytes; 0 is no limit.
     """
 
     __slots__ = (
+        "_arrival",
         "_assembler",
         "_buffer",
         "_deaf",
@@ -201,12 +217,14 @@ class Association:
         "_now",
         "_offset",
         "_outbox",
+        "_reading",
         "_request",
         "_role",
+        "_timer",
+        "_unsent",
         "_watched",
         "closed",
         "contexts",
-        "deadline",
         "max_length_to_peer",
         "state",
     )
@@ -214,7 +232,6 @@ class Association:
     def __init__(self, role: Role, limits: Limits, now: float) -> None:
         self.state = State.IDLE
         self.closed = False
-        self.deadline: float | None = None
         self.contexts = _NO_CONTEXTS
         self.max_length_to_peer = 0
         self._role = role
@@ -228,6 +245,10 @@ class Association:
         self._ended = False  # the transport was closed by the peer, which has not been told yet
         self._deaf = False  # what still comes is of no use
         self._watched = False  # the idle time runs
+        self._timer: float | None = None  # when ARTIM or the idle time ends
+        self._arrival: float | None = None  # when what has begun to come must be here
+        self._reading: float | None = None  # when the peer must have taken some of what was sent
+        self._unsent = 0  # bytes that the transport holds
         self._events: deque[Event] = deque()
         self._outbox: list[bytes] = []
         if role is Role.ACCEPTOR:
@@ -289,7 +310,10 @@ class Association:
         """Act on the next PDU of the buffer, or on the end of the transport, if it is there."""
         if self._offset < len(self._buffer):
             try:
-                found = pdu_at(self._buffer, self._offset, self._limits.max_pdu_length)
+                limits = self._limits
+                found = pdu_at(
+                    self._buffer, self._offset, limits.max_pdu_length, limits.max_associate_bytes
+                )
             except RemoteProtocolError as error:
                 self._fail(error)
                 return True
@@ -299,7 +323,15 @@ class Association:
                 return True
         else:
             self._buffer, self._offset = b"", 0  # what was read is not held while idle
+        self._watch_arrival()
         return self._ended and self._read_end()
+
+    def _watch_arrival(self) -> None:
+        """Let the time of an unfinished PDU or message run from its first byte on."""
+        if self._offset == len(self._buffer) and not self._assembler.has_begun:
+            self._arrival = None
+        elif self._arrival is None and self.state is _DATA_TRANSFER:
+            self._arrival = self._now + self._limits.slow_write_timeout_s
 
     def _read_end(self) -> bool:
         self._ended = False
@@ -361,6 +393,7 @@ class Association:
                 )
             message = self._assembler.add(value)
             if message is not None:
+                self._arrival = None  # what comes behind it has a time of its own
                 self._events.append(MessageReceived(context, *message))
 
     def _answer_release(self, _: ReleaseRequest, action: Action) -> None:
@@ -472,25 +505,60 @@ class Association:
 
     # -- time ------------------------------------------------------------------------------------
 
+    @property
+    def deadline(self) -> float | None:
+        """When to call `expire`, on the caller's clock; None is never."""
+        running = (self._timer, self._arrival, self._reading)
+        return min((at for at in running if at is not None), default=None)
+
     def touch(self, now: float) -> None:
         """Start the idle time anew: the application is at work for the peer."""
         self._now = now
         if self._watched:
-            self.deadline = now + self._limits.idle_timeout_s
+            self._timer = now + self._limits.idle_timeout_s
+
+    def note_unsent(self, size: int, now: float) -> None:
+        """Note how many bytes the transport still holds, because the peer does not take them.
+
+        A peer that takes some, however slowly, is neither idle nor stuck.
+        """
+        if size < self._unsent:
+            self.touch(now)
+            self._reading = None
+        self._unsent = size
+        if not size:
+            self._reading = None
+        elif self._reading is None:
+            self._reading = now + self._limits.slow_read_timeout_s
 
     def expire(self, now: float) -> None:
         """Act on a deadline that has passed; called too early it does nothing."""
         self._now = now
-        if self.deadline is None or now < self.deadline:
-            return
+        limits = self._limits
+        if self._reading is not None and now >= self._reading:
+            is_open = self.state is _DATA_TRANSFER
+            self._close()  # no A-ABORT would get past what the peer does not take
+            if is_open:
+                self._time_out(Timer.SLOW_READ, SLOW_READ_TIMEOUT.hit(limits.slow_read_timeout_s))
+        elif self._arrival is not None and now >= self._arrival:
+            self._send_abort(Abort())
+            self._time_out(Timer.SLOW_WRITE, SLOW_WRITE_TIMEOUT.hit(limits.slow_write_timeout_s))
+        elif self._timer is not None and now >= self._timer:
+            self._expire_timer()
+
+    def _expire_timer(self) -> None:
+        limits = self._limits
         if self._watched:
             self._send_abort(Abort())
-            self._events.append(TimedOut(Timer.IDLE))
+            self._time_out(Timer.IDLE, IDLE_TIMEOUT.hit(limits.idle_timeout_s))
             return
         before_request = self.state is State.AWAITING_ASSOCIATE_REQUEST
         self._apply(Input.ARTIM_EXPIRED)
         if before_request:
-            self._events.append(TimedOut(Timer.ARTIM))
+            self._time_out(Timer.ARTIM, ARTIM_TIMEOUT.hit(limits.artim_timeout_s))
+
+    def _time_out(self, which: Timer, exceeded: Exceeded) -> None:
+        self._events.append(TimedOut(which, exceeded))
 
     # -- the state machine -----------------------------------------------------------------------
 
@@ -510,11 +578,12 @@ class Association:
 
     def _start_artim(self) -> None:
         self._watched = False
-        self.deadline = self._now + self._limits.artim_timeout_s
+        self._timer = self._now + self._limits.artim_timeout_s
+        self._arrival = None
 
     def _start_idle_time(self) -> None:
         self._watched = self._limits.idle_timeout_s > 0
-        self.deadline = None
+        self._timer = None
         self.touch(self._now)
 
     def _open(self, accept: AssociateAccept) -> None:
@@ -543,7 +612,7 @@ class Association:
     def _close(self) -> None:
         """Let the transport be closed; nothing more comes."""
         self.closed = True
-        self.deadline = None
+        self._timer = self._arrival = self._reading = None
         self.state = State.IDLE
         self._watched = False
         self._stop_listening()

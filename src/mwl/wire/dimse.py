@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from mwl.errors import ERROR_COMMENT_LIMIT, RemoteProtocolError
+from mwl.limits import COMMAND_LENGTH, IDENTIFIER_LENGTH
 from mwl.wire.pdu import AbortReason, PresentationDataValue
 
 MEMO_COMMAND_BYTES = 512
@@ -429,6 +430,11 @@ class MessageAssembler:
         self._fragments: bytearray | None = None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a message has begun and is not complete."""
+        return self._context_id != 0
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of the message that is not complete yet."""
         return len(self._fragments or b"")
@@ -470,13 +476,14 @@ class MessageAssembler:
         self._fragments += data
 
     def _check_size(self, size: int) -> None:
-        kind, limit = ("command set", self._max_command_bytes)
+        kind, limit, row = "command set", self._max_command_bytes, COMMAND_LENGTH
         if self._command is not None:
-            kind, limit = ("data set", self._max_message_bytes)
+            kind, limit, row = "data set", self._max_message_bytes, IDENTIFIER_LENGTH
         if size > limit:
             raise RemoteProtocolError(
                 f"{kind} of {size} bytes or more, limit is {limit}",
                 reason=AbortReason.NOT_SPECIFIED,
+                exceeded=row.hit(limit),
             )
 
     def _out_of_order(self, value: PresentationDataValue) -> RemoteProtocolError:

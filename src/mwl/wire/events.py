@@ -6,11 +6,12 @@ time. `mwl.wire.association`, which also gives these names, says when.
 Source: DICOM PS3.8 section 7 (service primitives).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from mwl.errors import RemoteProtocolError
+from mwl.limits import Exceeded
 from mwl.wire.dimse import Command
 from mwl.wire.negotiation import NegotiatedContext
 from mwl.wire.pdu import (
@@ -27,6 +28,8 @@ class Timer(StrEnum):
 
     ARTIM = "ARTIM"
     IDLE = "idle"
+    SLOW_WRITE = "slow write"
+    SLOW_READ = "slow read"
 
 
 class AssociationRequested(NamedTuple):
@@ -83,9 +86,13 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """A timer ran out: ARTIM before a request came, or the idle timer, after which we abort."""
+    """A timer ran out: ARTIM before a request came, or another, after which the association ends.
+
+    `exceeded` names the limit that the timer had.
+    """
 
     which: Timer
+    exceeded: Exceeded | None = field(default=None, compare=False)
 
 
 Event = (

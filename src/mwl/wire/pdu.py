@@ -16,6 +16,7 @@ from struct import Struct
 from typing import NamedTuple, assert_never
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
+from mwl.limits import ASSOCIATE_LENGTH, PDU_LENGTH, Limit
 from mwl.wire.items import (
     APPLICATION_CONTEXT_ITEM,
     CONTEXT_RESULT_ITEM,
@@ -74,9 +75,8 @@ __all__ = [
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The one application context of DICOM (PS3.7 A.2.1)."""
 
-MAX_ASSOCIATE_BYTES = 128 * 1024
-"""Bytes in the body of an A-ASSOCIATE PDU. 128 contexts with thirty transfer syntaxes each fit, or
-the longest SAML assertion beside the usual contexts; real ones stay under 20,000."""
+MAX_ASSOCIATE_BYTES = ASSOCIATE_LENGTH.default
+"""Bytes in the body of an A-ASSOCIATE PDU, unless told otherwise."""
 
 MAX_PRESENTATION_CONTEXTS = 128
 """Presentation contexts in one request: the odd numbers of one byte (PS3.8 Table 9-13)."""
@@ -99,13 +99,11 @@ _RELEASE_RP = 0x06
 _ABORT = 0x07
 
 _FIXED_BODY = 4  # body of RJ, RELEASE and ABORT: PS3.8 Tables 9-21, 9-24 to 9-26
-_LONGEST_BODY: Mapping[int, int] = {
-    _ASSOCIATE_RQ: MAX_ASSOCIATE_BYTES,
-    _ASSOCIATE_AC: MAX_ASSOCIATE_BYTES,
-    _ASSOCIATE_RJ: _FIXED_BODY,
-    _RELEASE_RQ: _FIXED_BODY,
-    _RELEASE_RP: _FIXED_BODY,
-    _ABORT: _FIXED_BODY,
+_FIXED_BODIES = frozenset({_ASSOCIATE_RJ, _RELEASE_RQ, _RELEASE_RP, _ABORT})
+_LIMITS: Mapping[int, Limit] = {
+    _P_DATA: PDU_LENGTH,
+    _ASSOCIATE_RQ: ASSOCIATE_LENGTH,
+    _ASSOCIATE_AC: ASSOCIATE_LENGTH,
 }
 
 _HEADER = Struct(">BxI")  # type, reserved, length of the body
@@ -249,23 +247,30 @@ def read_pdu(buffer: bytearray, *, limit: int) -> Pdu | None:
     return pdu
 
 
-def pdu_at(buffer: bytes | bytearray, offset: int, limit: int) -> tuple[Pdu, int] | None:
+def pdu_at(
+    buffer: bytes | bytearray,
+    offset: int,
+    limit: int,
+    associate_limit: int = MAX_ASSOCIATE_BYTES,
+) -> tuple[Pdu, int] | None:
     """Decode the PDU that begins at `offset`, and tell where it ends; None when there is less.
 
-    Limit and errors are those of `read_pdu`, which also consumes.
+    Limit and errors are those of `read_pdu`, which also consumes; `associate_limit` is that of the
+    A-ASSOCIATE PDUs.
 
     Source: PS3.8 section 9.3.1 (header).
     """
     if len(buffer) - offset < _HEADER_BYTES:
         return None
     pdu_type, length = _HEADER.unpack_from(buffer, offset)
-    longest = limit if pdu_type == _P_DATA else _LONGEST_BODY.get(pdu_type)
-    if longest is None:
-        raise RemoteProtocolError(
-            f"unrecognised PDU type 0x{pdu_type:02X}", reason=AbortReason.UNRECOGNIZED_PDU
-        )
+    longest = limit if pdu_type == _P_DATA else _longest_body(pdu_type, associate_limit)
     if length > longest:
-        raise invalid(f"PDU type 0x{pdu_type:02X} announces {length} bytes, limit is {longest}")
+        row = _LIMITS.get(pdu_type)
+        raise RemoteProtocolError(
+            f"PDU type 0x{pdu_type:02X} announces {length} bytes, limit is {longest}",
+            reason=AbortReason.INVALID_PARAMETER,
+            exceeded=None if row is None else row.hit(longest),
+        )
     start = offset + _HEADER_BYTES
     end: int = start + length
     if end > len(buffer):
@@ -273,12 +278,23 @@ def pdu_at(buffer: bytes | bytearray, offset: int, limit: int) -> tuple[Pdu, int
     return _DECODERS[pdu_type](bytes(buffer[start:end])), end
 
 
+def _longest_body(pdu_type: int, associate_limit: int) -> int:
+    if pdu_type in _FIXED_BODIES:
+        return _FIXED_BODY
+    if pdu_type in _LIMITS:
+        return associate_limit
+    raise RemoteProtocolError(
+        f"unrecognised PDU type 0x{pdu_type:02X}", reason=AbortReason.UNRECOGNIZED_PDU
+    )
+
+
 @lru_cache(MEMO_ENTRIES)
 def pdus_in(chunk: bytes, limit: int) -> tuple[Pdu, ...] | None:
     """Decode a chunk that holds whole PDUs; None when it holds a part of one, or a mistake.
 
     Scanners repeat themselves byte for byte, so what a chunk held is remembered. Meant for chunks
-    up to `MEMO_CHUNK_BYTES`; limit and errors as for `pdu_at`, which says what the mistake is.
+    up to `MEMO_CHUNK_BYTES`, which no limit of the A-ASSOCIATE PDUs is below; limit and errors as
+    for `pdu_at`, which says what the mistake is.
     """
     pdus = []
     offset = 0

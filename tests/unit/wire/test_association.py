@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
+from mwl.limits import SLOW_READ_TIMEOUT, SLOW_WRITE_TIMEOUT
 from mwl.wire.association import (
     Aborted,
     Association,
@@ -512,6 +513,141 @@ def test_peer_has_artim_to_close_after_the_end() -> None:
     association.touch(152.0)
     assert association.deadline == 155.0
     association.expire(155.0)
+    assert association.closed
+    assert events_of(association) == []
+
+
+def dribble(association: Association, data: bytes, start: float, step: float) -> float:
+    """Let bytes arrive one by one, with looks at the clock between them; give the time then."""
+    now = start
+    for byte in data:
+        association.expire(now)
+        if association.next_event() is not None:
+            break
+        association.receive(bytes((byte,)), now)
+        assert association.next_event() is None
+        now += step
+    return now
+
+
+def timed_out(association: Association, limits: Limits, which: Timer) -> None:
+    (event,) = events_of(association)
+    assert event == TimedOut(which)
+    assert isinstance(event, TimedOut)
+    row, value = {
+        Timer.SLOW_WRITE: (SLOW_WRITE_TIMEOUT, limits.slow_write_timeout_s),
+        Timer.SLOW_READ: (SLOW_READ_TIMEOUT, limits.slow_read_timeout_s),
+    }[which]
+    assert event.exceeded == row.hit(value)
+
+
+def find_in_pdus() -> tuple[bytes, bytes]:
+    return frame_command(WORKLIST_CONTEXT, FIND, 0), frame_dataset(WORKLIST_CONTEXT, b"abcd", 0)
+
+
+def test_a_pdu_has_its_time_from_its_first_byte_however_busy_its_sender() -> None:
+    limits = Limits(slow_write_timeout_s=8.0, idle_timeout_s=10.0)
+    association = established(limits)
+    command, _ = find_in_pdus()
+    assert after(association, command[:1], 105.0) == []
+    assert association.deadline == 113.0
+    for place, now in enumerate((107.0, 109.0, 111.0, 112.9), start=1):
+        assert after(association, command[place : place + 1], now) == []
+        association.expire(now)
+        assert association.deadline == 113.0
+    association.expire(113.0)
+    timed_out(association, limits, Timer.SLOW_WRITE)
+    only_abort(association, 0, 0)
+
+
+def test_a_message_has_one_time_for_all_its_pdus() -> None:
+    limits = Limits(slow_write_timeout_s=8.0)
+    association = established(limits)
+    command, dataset = find_in_pdus()
+    assert after(association, command, 105.0) == []
+    assert after(association, dataset[:-1], 112.0) == []
+    assert association.deadline == 113.0
+    assert [type(event) for event in after(association, dataset[-1:], 112.9)] == [MessageReceived]
+    assert association.deadline == 142.9
+    association.expire(113.0)
+    assert association.state is State.DATA_TRANSFER
+
+
+def test_the_next_message_has_a_time_of_its_own() -> None:
+    association = established(Limits(slow_write_timeout_s=8.0))
+    command, dataset = find_in_pdus()
+    after(association, command + dataset[:3], 105.0)
+    assert len(after(association, dataset[3:] + command[:5], 112.0)) == 1
+    assert association.deadline == 120.0
+
+
+def test_whole_messages_may_come_as_slowly_as_they_like() -> None:
+    association = established(Limits(slow_write_timeout_s=1.0, idle_timeout_s=20.0))
+    for now in (110.0, 120.0, 130.0):
+        association.expire(now)
+        assert len(after(association, b"".join(find_in_pdus()), now)) == 1
+    assert association.deadline == 150.0
+
+
+@pytest.mark.parametrize("step", [0.1, 1.0, 3.0])
+def test_a_dribbled_message_is_cut_at_its_time_and_at_no_other(step: float) -> None:
+    limits = Limits(slow_write_timeout_s=8.0, idle_timeout_s=30.0)
+    association = established(limits)
+    message = b"".join(find_in_pdus())
+    assert step * (len(message) - 1) > 8.0  # else it would be whole in time
+    end = dribble(association, message, 100.0, step)
+    assert end == pytest.approx(108.0, abs=step)
+    only_abort(association, 0, 0)
+
+
+def test_a_request_for_an_association_that_is_dribbled_has_artim_alone() -> None:
+    limits = Limits(slow_write_timeout_s=2.0, artim_timeout_s=5.0)
+    association = acceptor(limits)
+    assert after(association, REQUEST_BYTES[:9], 101.0) == []
+    assert association.deadline == 105.0
+
+
+def test_a_peer_that_takes_nothing_is_cut_without_an_abort() -> None:
+    limits = Limits(slow_read_timeout_s=8.0, idle_timeout_s=0.0)
+    association = established(limits)
+    association.note_unsent(500, 103.0)
+    assert association.deadline == 111.0
+    association.note_unsent(500, 110.0)
+    association.note_unsent(900, 110.5)  # more to take is no progress
+    assert association.deadline == 111.0
+    association.expire(110.9)
+    assert not is_closed(association)
+    association.expire(111.0)
+    timed_out(association, limits, Timer.SLOW_READ)
+    assert is_closed(association)
+    assert association.data_to_send() == []
+    assert association.deadline is None
+
+
+def test_a_peer_that_takes_some_is_neither_stuck_nor_idle() -> None:
+    association = established(Limits(slow_read_timeout_s=8.0, idle_timeout_s=10.0))
+    association.note_unsent(500, 103.0)
+    association.note_unsent(499, 109.0)
+    assert association.deadline == 117.0
+    association.note_unsent(0, 116.0)
+    assert association.deadline == 126.0
+
+
+def test_a_peer_that_sends_and_takes_nothing_is_stuck_all_the_same() -> None:
+    limits = Limits(slow_read_timeout_s=8.0, idle_timeout_s=10.0)
+    association = established(limits)
+    association.note_unsent(500, 100.0)
+    for now in (102.0, 104.0, 106.0):
+        assert len(after(association, b"".join(find_in_pdus()), now)) == 1
+    association.expire(108.0)
+    timed_out(association, limits, Timer.SLOW_READ)
+
+
+def test_what_is_left_unread_after_the_end_ends_in_silence() -> None:
+    association = established(Limits(slow_read_timeout_s=2.0, artim_timeout_s=5.0))
+    association.note_unsent(500, 100.0)
+    after(association, RELEASE_BYTES, now=101.0)
+    association.expire(102.0)
     assert association.closed
     assert events_of(association) == []
 

@@ -10,15 +10,19 @@ from types import MappingProxyType
 from mwl.config.option import Option
 from mwl.config.options.dicom import DICOM
 from mwl.config.options.http import HTTP
+from mwl.config.options.limits import LIMITS
 from mwl.config.options.operation import OPERATION
 from mwl.config.options.scripts import SCRIPTS
 from mwl.config.options.tls import TLS
 from mwl.config.options.worklists import WORKLISTS
 
-__all__ = ["OPTIONS", "SECTION_ALIASES"]
+__all__ = ["OPTIONS", "SECTIONS", "SECTION_ALIASES"]
 
-OPTIONS: tuple[Option, ...] = (*DICOM, *TLS, *HTTP, *SCRIPTS, *OPERATION, *WORKLISTS)
+OPTIONS: tuple[Option, ...] = (*DICOM, *TLS, *HTTP, *SCRIPTS, *OPERATION, *WORKLISTS, *LIMITS)
 """All options, in the order in which a configuration file should have them."""
+
+SECTIONS: tuple[str, ...] = ("Worklists", "Limits")
+"""Names of the sections."""
 
 SECTION_ALIASES: Mapping[str, str] = MappingProxyType({"ModalityWorklists": "Worklists"})
 """Other names of sections: Orthanc's sample plugin is called ModalityWorklists."""

@@ -1,6 +1,8 @@
 """Who this server is, whom it lets in over DICOM, and how it matches and logs."""
 
+from mwl import limits
 from mwl.config.option import Option, same
+from mwl.config.options.limits import of_limit
 
 _ENCODINGS = (
     *("Ascii", "Utf8", "Latin1", "Latin2", "Latin3", "Latin4", "Latin5", "Cyrillic"),
@@ -144,15 +146,9 @@ DICOM: tuple[Option, ...] = (
         default=False,
         help="Whether upper and lower case, and accents, differ in person names.",
     ),
-    Option(
-        name="DicomScpTimeout",
-        field="dicom_scp_timeout_s",
-        kind="integer",
-        default=30,
-        unit="seconds",
-        minimum=0,
-        maximum=86_400,
-        help="How long an association may be idle before it is aborted; 0 is for ever.",
+    of_limit(
+        limits.IDLE_TIMEOUT,
+        "How long an association may be idle before it is aborted; 0 is for ever.",
     ),
     Option(
         name="DicomScuTimeout",
@@ -165,16 +161,7 @@ DICOM: tuple[Option, ...] = (
         help="How long to wait for a server that is asked over DICOM, for the connection and for "
         "each answer; 0 is for ever.",
     ),
-    Option(
-        name="MaximumPduLength",
-        field="maximum_pdu_length",
-        kind="integer",
-        default=16384,
-        unit="bytes",
-        minimum=4096,
-        maximum=131_072,
-        help="Longest PDU that this server takes.",
-    ),
+    of_limit(limits.PDU_LENGTH, "Longest PDU that this server takes."),
     Option(
         name="DeidentifyLogs",
         field="deidentify_logs",

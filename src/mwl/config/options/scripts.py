@@ -1,6 +1,8 @@
 """Scripts and hooks."""
 
 from mwl.config.option import Option
+from mwl.config.options.limits import of_limit
+from mwl.limits import CALLBACK_TIMEOUT
 
 SCRIPTS: tuple[Option, ...] = (
     Option(
@@ -37,15 +39,9 @@ SCRIPTS: tuple[Option, ...] = (
         "group `mwl.hooks`: they rewrite or refuse queries, add items, edit answers, hear of "
         "events.",
     ),
-    Option(
-        name="CallbackTimeout",
-        field="callback_timeout_s",
-        kind="integer",
-        default=5,
-        unit="seconds",
-        minimum=1,
-        maximum=3600,
+    of_limit(
+        CALLBACK_TIMEOUT,
+        "Longest time that one call of a script or hook may take; then its query fails.",
         from_orthanc=False,
-        help="Longest time that one call of a script or hook may take; then its query fails.",
     ),
 )

@@ -1,6 +1,8 @@
 """The section `Worklists`: the folder and how it is answered from."""
 
 from mwl.config.option import Option, same
+from mwl.config.options.limits import of_limit
+from mwl.limits import LIMIT_ANSWERS
 
 WORKLISTS: tuple[Option, ...] = (
     Option(
@@ -28,15 +30,9 @@ WORKLISTS: tuple[Option, ...] = (
         help="Whether callers get only the items of their own AE title: true fills Scheduled "
         'Station AE Title into queries that leave it empty, "force" restricts every query.',
     ),
-    Option(
-        name="Worklists.LimitAnswers",
-        field="limit_answers",
-        kind="integer",
-        default=0,
-        unit="answers",
-        minimum=0,
-        maximum=2_147_483_647,
-        help="Most answers to one query, after which its status is FE00; 0 is no limit.",
+    of_limit(
+        LIMIT_ANSWERS,
+        "Most answers to one query, after which its status is FE00; 0 is no limit.",
     ),
     Option(
         name="Worklists.SetStudyInstanceUidIfMissing",

@@ -1,0 +1,67 @@
+"""What the options of limits become in the parts that hold them."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from mwl.config import Config, check, load
+from mwl.limits import LIMITS
+from mwl.server.serving import association_limits, capacity_of
+from mwl.site import Worklists
+
+IN_PARTS = {
+    "maximum_pdu_length": "max_pdu_length",
+    "associate_length": "max_associate_bytes",
+    "command_length": "max_command_bytes",
+    "dicom_scp_timeout_s": "idle_timeout_s",
+}
+"""Fields that have another name in the part that holds them."""
+
+
+def unusual(folder: Path) -> Config:
+    """Give every limit a value that is not its default and that no other has."""
+    content: dict[str, object] = {"Worklists": {"Enable": True, "Database": str(folder)}}
+    section: dict[str, int] = {}
+    for number, limit in enumerate(LIMITS, start=1):
+        value = limit.default + (number if limit.default + number <= limit.maximum else -number)
+        if limit.is_in_section:
+            section[limit.name.removeprefix("Limits.")] = value
+        elif "." not in limit.name:
+            content[limit.name] = value
+    file = folder / "mwl.json"
+    file.write_text(json.dumps(content | {"Limits": section}), encoding="utf-8")
+    return load([file], {}).config
+
+
+def test_every_limit_reaches_the_part_that_holds_it(tmp_path: Path) -> None:
+    config = unusual(tmp_path)
+    worklist = Worklists(config).of_everyone()
+    assert worklist is not None
+    query, association = worklist.rules.limits, association_limits(config)
+    held = {
+        **dataclasses.asdict(capacity_of(config)),
+        **dataclasses.asdict(query),
+        **dataclasses.asdict(association),
+    }
+    assert query.identifier_length == association.max_message_bytes
+    for limit in LIMITS:
+        if limit.is_in_section:
+            wanted = getattr(config.limits, limit.field)
+        elif limit.field in IN_PARTS:
+            wanted = getattr(config, limit.field)
+        else:
+            continue  # of callbacks and of answers: see the tests of those
+        assert wanted != limit.default
+        assert held[IN_PARTS.get(limit.field, limit.field)] == wanted, limit.name
+
+
+def test_a_limit_out_of_its_range_is_refused_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text('{"Limits": {"Keys": 0, "Nestin": 5}}', encoding="utf-8")
+    checked = check([file], {})
+    (error,) = checked.errors
+    assert str(error) == (
+        f"{file}:1: Limits.Keys: found 0, allowed is a whole number from 100 to 100000 keys"
+    )
+    (note,) = checked.notes
+    assert note.describe() == f"{file}:1: Limits.Nestin: is not an option (did you mean Nesting?)"
