@@ -127,7 +127,8 @@ _ABORTIONS = (
         "0",
         (
             "the association was idle too long; a PDU or a message took too long to come; the "
-            f"server stops; more than {WAITING_REQUESTS.default} requests were sent ahead; "
+            "server stopped and its `ShutdownTimeout` is over; more than "
+            f"{WAITING_REQUESTS.default} requests were sent ahead; "
             "a mistake in or before the A-ASSOCIATE-RQ"
         ),
     ),
@@ -185,6 +186,10 @@ def _association() -> str:
             ),
             ("Idle association until it is aborted", _default("DicomScpTimeout")),
             ("TLS handshake", _default("Limits.HandshakeTimeout")),
+            (
+                "From the end of the server to the abort of what is left",
+                _default("ShutdownTimeout"),
+            ),
         )
     )
 

@@ -23,7 +23,10 @@ from mwl.wire import negotiation
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
 from mwl.wire.pdu import AbortReason, AssociateReject
+from support.listener import RawPeer, listening
+from support.raw_requests import ABORT, ASSOCIATE
 from support.server import running_server
+from support.worklist import Site
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "mwl"
@@ -236,3 +239,28 @@ def test_the_server_says_who_it_is_and_what_it_takes(association: Any) -> None:
     assert f"`{answers.implementation_class_uid}`" in PAGE
     assert f"`{answers.implementation_version_name}`" in PAGE
     assert f"received | {answers.maximum_length} bytes" in PAGE
+
+
+def beyond(limit: str) -> str:
+    """Give what the statement says of what happens beyond a limit."""
+    return next(row[2] for row in rows("3.6 Limits") if row[0] == limit)
+
+
+def pdu(kind: int, length: int) -> bytes:
+    return bytes((kind, 0)) + length.to_bytes(4, "big")
+
+
+async def test_more_contexts_than_are_taken_are_aborted() -> None:
+    # Behind the fixed fields, of which the AE titles are full of spaces, which are 20H too.
+    context = ASSOCIATE[ASSOCIATE.index(b"\x20\0", 74) :]
+    context = context[: 4 + int.from_bytes(context[2:4], "big")]
+    many = ASSOCIATE.replace(context, context * 200, 1)
+    many = pdu(1, len(many) - 6) + many[6:]
+    async with listening(Site()) as server:
+        peer = await RawPeer.connect(server.port)
+        await peer.say(many)
+        kind, body = await peer.hear()
+        await peer.close()
+    assert (kind, body[2]) == (ABORT, 0)
+    stated = beyond("Presentation contexts of an association")
+    assert stated == "A-ABORT, source service-user: there is no association."

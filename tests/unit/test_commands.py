@@ -72,3 +72,14 @@ def test_a_command_imports_only_what_it_needs(arguments: str, unwanted: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("typed", "completed"), [("do", "doctor"), ("doctor --no", "--no-echo")])
+def test_the_shell_completes_commands_and_options(
+    typed: str, completed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_MWL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"mwl {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
+    result = CliRunner().invoke(app, [], prog_name="mwl")
+    assert result.output.split() == [completed]

@@ -70,10 +70,17 @@ def clock(now: datetime, zone: str | None, is_synchronised: bool | None) -> Iter
     elif is_synchronised:
         yield ok("clock", "synchronisation", "the kernel's clock is kept right (NTP)")
     else:
-        yield warn("clock", "synchronisation", "nothing keeps the clock right", _SET_NTP)
+        yield warn(
+            "clock",
+            "synchronisation",
+            "the kernel knows of nothing that keeps the clock right",
+            _SET_NTP,
+        )
 
 
-_SET_NTP = "sudo timedatectl set-ntp true; then timedatectl shows whether it worked"
+_SET_NTP = (
+    "sudo timedatectl set-ntp true; timedatectl shows whether it worked (chronyd: with rtcsync)"
+)
 
 
 def time_zone(environment: Mapping[str, str], local: Path = Path("/etc/localtime")) -> str | None:
