@@ -174,6 +174,16 @@ class Worklist:
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
         self._searched = lru_cache(maxsize=CACHED_SEARCHES)(self._compile_search)
 
+    def take_over(self, rules: Rules, callbacks: Callbacks | None) -> None:
+        """Let other rules and callbacks count for the queries from now on."""
+        if rules != self.rules:
+            # Compiled queries hold the old ones.
+            self.results = Results(self.catalog)
+            self._compile_cached.cache_clear()
+            self._searched.cache_clear()
+        self.rules, self.callbacks = rules, callbacks
+        self._told_version = self.catalog.version if self._is_ready else None
+
     def find(self, request: Request) -> Search:
         """Answer one query; see the module's head for the shape.
 

@@ -43,13 +43,57 @@ class Worklists:
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = config
         self._of_folder: dict[Path, Worklist] = {}
+        self._configured_encoding = config.default_encoding
+        self._take(config)
+        self.callbacks: Callbacks | None = None
+        self.callbacks = self.load_callbacks(config)
+        self._scripts: Callbacks | None = None
+
+    def _take(self, config: Config) -> None:
+        """Let folders be read as a configuration says, from now on."""
+        self._config = config
         self._making = making_of(config)
         self._second_reader = SecondReader(self._making)
-        self._callback_settings = self._settings_of_callbacks()
-        self.callbacks = self._callbacks()
-        self._scripts: Callbacks | None = None
+
+    def take_over(self, config: Config, callbacks: Callbacks | None) -> list[Callbacks]:
+        """Let another configuration count for the queries from now on.
+
+        A query at work ends on what it began with.
+
+        Args:
+            config: The configuration.
+            callbacks: What `load_callbacks` gave for it.
+
+        Returns:
+            The callbacks until now, for the caller to close.
+        """
+        retired = {each for each in (self.callbacks, callbacks and self._scripts) if each}
+        if self._scripts in retired:
+            self._scripts = None
+        self.callbacks = callbacks
+        old, new = self._config, self._with_encoding(config)
+        self._configured_encoding = config.default_encoding
+        if _reading_of(old) != _reading_of(new):
+            self._read_anew(new)
+        else:
+            self._config = new
+            for worklist in self._of_folder.values():
+                worklist.take_over(self._rules(), callbacks)
+        return [*retired]
+
+    def _with_encoding(self, config: Config) -> Config:
+        """Keep what `set_default_encoding` chose, unless the files have another one now."""
+        if config.default_encoding != self._configured_encoding:
+            return config
+        return dataclasses.replace(config, default_encoding=self._config.default_encoding)
+
+    def _read_anew(self, config: Config) -> None:
+        self._take(config)
+        # A query at work ends on what it began with.
+        before, self._of_folder = self._of_folder, {}
+        for worklist in before.values():
+            worklist.catalog.close()
 
     def of(self, called_ae_title: str) -> Worklist | None:
         """Give the worklist of a called AE title, None when it has none."""
@@ -97,11 +141,7 @@ class Worklists:
         if canonical is None:
             raise ConfigError(f"allowed are {', '.join(ENCODINGS)}", option="DefaultEncoding")
         if canonical != self._config.default_encoding:
-            self._config = dataclasses.replace(self._config, default_encoding=canonical)
-            # A query at work ends on what it began with.
-            before, self._of_folder = self._of_folder, {}
-            for worklist in before.values():
-                worklist.catalog.close()
+            self._read_anew(dataclasses.replace(self._config, default_encoding=canonical))
         return canonical
 
     def _open(self, folder: Path) -> Worklist:
@@ -166,6 +206,11 @@ class Worklists:
         self.of_everyone()  # it is in use, also when nobody has asked yet
         return {folder.name: worklist for folder, worklist in self._of_folder.items()}
 
+    @staticmethod
+    def can_be_listed(config: Config) -> bool:
+        """Tell whether the folder of all worklists of a configuration can be read."""
+        return _can_be_listed(config.worklists.database)
+
     def require_folder(self) -> None:
         """Require that the folder of all worklists can be read.
 
@@ -197,24 +242,28 @@ class Worklists:
     def scripts(self) -> Callbacks:
         """What runs pieces of Lua: the callbacks of queries, or some that no query knows of."""
         if self._scripts is None:
-            self._scripts = self.callbacks or Callbacks(self._callback_settings)
+            self._scripts = self.callbacks or Callbacks(_settings_of_callbacks(self._config))
         return self._scripts
 
-    def _callbacks(self) -> Callbacks | None:
-        settings = self._callback_settings
-        return None if settings.is_empty else Callbacks(settings)
+    def load_callbacks(
+        self, config: Config, through: Callable[[Callable[[], None]], object] | None = None
+    ) -> Callbacks | None:
+        """Load the scripts and hooks of a configuration, in any thread.
 
-    def _settings_of_callbacks(self) -> Settings:
-        config = self._config
-        return Settings(
-            lua_scripts=config.lua_scripts,
-            python_script=config.python_script,
-            hooks=config.hooks,
-            timeout_s=config.callback_timeout_s,
-            parse=self.parser(),
-            default_character_set=ENCODINGS[config.default_encoding],
-            configuration=config.as_read,
-        )
+        Args:
+            config: The configuration.
+            through: Runs a function where the log is written, when this is another thread.
+
+        Returns:
+            None where it names none.
+
+        Raises:
+            ConfigError: One cannot be loaded.
+        """
+        settings = _settings_of_callbacks(self._with_encoding(config))
+        if settings.is_empty:
+            return None
+        return Callbacks(settings, self.callbacks, through)
 
     def _rules(self) -> Rules:
         config = self._config
@@ -249,6 +298,31 @@ def query_limits(config: LimitsConfig) -> QueryLimits:
         values=config.values,
         wild_cards=config.wild_cards,
         answers_buffered=config.answers_buffered,
+    )
+
+
+def _reading_of(config: Config) -> object:
+    """Give all that counts when a folder is opened and read."""
+    worklists = config.worklists
+    return (
+        making_of(config),
+        worklists.compatibility,
+        worklists.database,
+        worklists.folder_per_called_ae_title,
+        worklists.watch,
+        worklists.snapshot,
+    )
+
+
+def _settings_of_callbacks(config: Config) -> Settings:
+    return Settings(
+        lua_scripts=config.lua_scripts,
+        python_script=config.python_script,
+        hooks=config.hooks,
+        timeout_s=config.callback_timeout_s,
+        parse=making_of(config).parser(),
+        default_character_set=ENCODINGS[config.default_encoding],
+        configuration=config.as_read,
     )
 
 
@@ -306,6 +380,22 @@ class KnownModalities:
                 f"unknown, allowed are {', '.join(MANUFACTURERS)}", option="Manufacturer"
             )
         return modality
+
+    def take_over(self, config: Config) -> None:
+        """Let the modalities and the rules of another configuration count.
+
+        What was put or removed since stays, but for the modalities that the files changed as well:
+        the later word counts.
+        """
+        before = {modality.name: modality for modality in self._config.modalities}
+        now = {modality.name: modality for modality in config.modalities}
+        self._config = config
+        names = dict.fromkeys((*now, *self._of_name))
+        chosen = {
+            name: self._of_name.get(name) if before.get(name) == now.get(name) else now.get(name)
+            for name in names
+        }
+        self._apply({name: each for name, each in chosen.items() if each is not None})
 
     def remove(self, name: str) -> bool:
         """Forget a modality; tell whether there was one of that name."""

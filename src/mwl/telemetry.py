@@ -8,7 +8,6 @@ whether they may hold patient data is decided there too (`DeidentifyLogs`).
 
 import functools
 import json
-import os
 import re
 import sys
 import time
@@ -22,6 +21,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, Literal, NamedTuple, TextIO
 
 from mwl.limits import LIMITS, Exceeded
+from mwl.log_sink import LogFile, Output, output_under
 from mwl.text import UNSAFE, escape
 
 Verbosity = Literal["none", "default", "verbose", "trace"]
@@ -68,6 +68,20 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "stopping": Event(
             Level.INFO,
             "The server was told to stop: no new association, the open ones may finish.",
+        ),
+        "reloaded": Event(
+            Level.INFO,
+            "The configuration was read again and is in force: the options that changed.",
+        ),
+        "restart_needed": Event(
+            Level.WARNING,
+            "Options changed in the configuration that a running server keeps: they count when it "
+            "is started again.",
+        ),
+        "reload_failed": Event(
+            Level.ERROR,
+            "The configuration was read again and cannot be used: the one before stays in force, "
+            "all of it. What is wrong, with file and line, and how many more errors there are.",
         ),
         "stopped": Event(Level.INFO, "The server has ended."),
         "association": Event(
@@ -383,9 +397,7 @@ _RENDERERS: Mapping[str, Callable[[], _Render]] = MappingProxyType(
 
 
 class _Writer:
-    """Writes whole lines to a stream; None stands for the standard error of now.
-
-    A stream over a file descriptor is passed by: that is a third of the cost of a line.
+    """Makes whole lines and writes them.
 
     Attributes:
         later: Calls back soon; with it, the lines until then are made and written together: one
@@ -393,16 +405,18 @@ class _Writer:
     """
 
     __slots__ = (
-        *("_descriptor", "_held", "_is_torn", "_lost", "_render", "_stream", "_time_ns"),
+        *("_held", "_is_torn", "_lost", "_output", "_render", "_stream", "_time_ns"),
         *("_why_lost", "later"),
     )
 
-    def __init__(self, render: _Render, time_ns: Callable[[], int], stream: TextIO | None) -> None:
+    def __init__(
+        self, render: _Render, time_ns: Callable[[], int], target: TextIO | LogFile | None
+    ) -> None:
         self.later: Callable[[Callable[[], None]], object] | None = None
         self._render = render
         self._time_ns = time_ns
-        self._stream = stream
-        self._descriptor = _descriptor(stream)
+        self._stream = None if isinstance(target, LogFile) else target
+        self._output = target if isinstance(target, LogFile) else output_under(target)
         self._is_torn = False
         self._lost = 0
         self._why_lost = ""
@@ -442,7 +456,8 @@ class _Writer:
         return f"\n{told}" if self._is_torn else told
 
     def _write_to_stream(self, lines: str) -> None:
-        if self._descriptor is None:
+        output: Output | None = self._output
+        if output is None:
             stream = self._stream if self._stream is not None else sys.stderr
             stream.write(lines)
             stream.flush()
@@ -450,21 +465,16 @@ class _Writer:
         data, written = lines.encode(), 0
         try:
             while written < len(data):
-                written += os.write(self._descriptor, data[written:])
+                written += output.write(data[written:])
         finally:
             if written:
                 self._is_torn = data[written - 1] != _LINE_END
 
-
-def _descriptor(stream: TextIO | None) -> int | None:
-    if stream is None:
-        return None
-    try:
-        descriptor = stream.fileno()
-        stream.flush()
-    except (OSError, ValueError):
-        return None  # a stream in memory, or a closed one
-    return descriptor
+    def close(self) -> None:
+        """Write what was kept; close the file, if it is one."""
+        self.flush()
+        if isinstance(self._output, LogFile):
+            self._output.close()
 
 
 _LINE_END = ord("\n")
@@ -481,7 +491,7 @@ _VERBOSITY: list[Verbosity] = []
 def configure(
     level: Verbosity = "default",
     format: Format = "text",  # noqa: A002 - the name of the command-line option
-    stream: TextIO | None = None,
+    stream: TextIO | LogFile | None = None,
     *,
     time_ns: Callable[[], int] = time.time_ns,
 ) -> None:
@@ -491,9 +501,12 @@ def configure(
         level: "default" writes INFO and above, "verbose" DEBUG too, "trace" everything, "none"
             nothing.
         format: "text" for `key=value` lines, "json" for one object a line.
-        stream: Where lines go; None is the standard error stream.
+        stream: Where lines go; None is the standard error stream. A file that lines went to is
+            closed.
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
+    for before in _WRITERS:
+        before.close()
     _WRITERS[:] = [_Writer(_RENDERERS[format](), time_ns, stream)]
     set_verbosity(level)
 

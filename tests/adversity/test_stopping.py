@@ -76,16 +76,18 @@ async def test_an_association_with_nothing_to_do_is_asked_to_release() -> None:
 async def test_a_slow_reader_gets_its_whole_answer_and_is_then_asked_to_release(
     large_site: Site,
 ) -> None:
-    async with listening(large_site, limits=QUICK) as server:
-        peer = await associated(server)
-        await peer.say(find_request())
-        await peer.hear()  # the answer is on its way, and more than the network holds of it
-        async with stopping(server):
-            pending, final = await hear_status(peer)
-            assert (1 + pending, final.status) == (MANY, Status.SUCCESS)
-            assert (await peer.hear())[0] == RELEASE_RQ
-            await peer.say(RELEASED)
-        await peer.close()
+    with captured_log() as log:
+        async with listening(large_site, limits=QUICK) as server:
+            peer = await associated(server)
+            await peer.say(find_request())
+            await peer.hear()
+            async with stopping(server):
+                assert not log.events("query")  # the answers are more than the network holds
+                pending, final = await hear_status(peer)
+                assert (1 + pending, final.status) == (MANY, Status.SUCCESS)
+                assert (await peer.hear())[0] == RELEASE_RQ
+                await peer.say(RELEASED)
+            await peer.close()
 
 
 async def test_requests_that_wait_are_answered_too(large_site: Site) -> None:
@@ -158,6 +160,7 @@ async def test_an_answer_that_takes_longer_is_aborted(large_site: Site) -> None:
             peer = await associated(server)
             await peer.say(find_request())
             await peer.hear()
+            assert not log.events("query")
             async with stopping(server, grace_s=0.1):
                 pass  # it does not read
             await peer.close()

@@ -14,6 +14,9 @@ from pathlib import Path
 TIMEOUT_S = 20.0
 """Longest wait for a line of the log or for the end of the process."""
 
+LOOK_S = 0.05
+"""Between looks at what nobody tells of."""
+
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
@@ -173,3 +176,13 @@ def run_mwl(*arguments: str | int | Path, stdin: str = "") -> subprocess.Complet
         # Wide and plain, so that tables are not cut and words are not coloured.
         env={**os.environ, "COLUMNS": "250", "NO_COLOR": "1", "TERM": "dumb"},
     )
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look again and again: of a file nobody tells."""
+    never = threading.Event()
+    for _ in range(int(TIMEOUT_S / LOOK_S)):
+        if holds():
+            return
+        never.wait(LOOK_S)
+    raise AssertionError("it did not come")

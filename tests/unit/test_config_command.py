@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from mwl.cli.arguments import fail
 from mwl.cli.config import config as app
-from mwl.cli.config import report_notes
 from mwl.config import Note, default_file
 from mwl.errors import ConfigError
+from mwl.server.log import report_notes
 from support.certificates import Authority
 from support.telemetry import captured_log
 

@@ -17,6 +17,7 @@ from mwl.store import directory
 from mwl.store.snapshot import LEAST_FILES
 from support.datasets import data_set, file_of
 from support.folder import settle
+from support.items import elements
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,24 @@ def test_cycles_are_searched_for_again_when_the_folder_cannot_be_read(tmp_path: 
     assert worklist is not None
     preload(Loop(), worklist)
     assert gc.isenabled()
+
+
+def test_another_default_encoding_counts_for_the_files_too(tmp_path: Path) -> None:
+    data = data_set(PatientName="Müler".encode())
+    (tmp_path / "one.wl").write_bytes(file_of(data))
+    worklists = Worklists(of_folder(tmp_path))
+    wanted = elements({"PatientName": "Müler", "SpecificCharacterSet": "ISO_IR 192"})
+
+    def found() -> int:
+        worklist = load(worklists)
+        search = worklist.search(wanted)
+        while True:
+            try:
+                next(search)
+            except StopIteration as done:
+                return len(done.value)
+
+    assert found() == 0  # it is Latin 1: "MÃ¼ler"
+    worklists.set_default_encoding("Utf8")
+    assert found() == 1
+    worklists.close()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mwl.callbacks.http_client import Rest, no_rest
 from mwl.callbacks.journal import Journal
+from mwl.callbacks.loading import Imports
 from mwl.callbacks.native import Candidate, NativeHooks, Parse, load
 from mwl.callbacks.python import Answered, Asked, ChangeType, PythonScript
 from mwl.callbacks.runner import Limits
@@ -88,26 +89,47 @@ class Settings:
         """Whether the site has none."""
         return not (self.lua_scripts or self.python_script or self.hooks)
 
+    @property
+    def python_files(self) -> tuple[Path, ...]:
+        """The files that are Python."""
+        files = (self.python_script, *self.hooks)
+        return tuple(file for file in files if isinstance(file, Path))
+
 
 class Callbacks:
     """The callbacks of a site.
 
     Args:
         settings: Which they are.
+        before: Those that these will take the place of: what they imported is imported anew.
+        through: Runs a function where the log is written, when this is another thread.
 
     Raises:
         ConfigError: A script cannot be loaded.
 
     Attributes:
         rest: What scripts ask this server's HTTP API with; set when there is one.
+        imports: What the scripts import from beside them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        before: "Callbacks | None" = None,
+        through: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self.rest: Rest = no_rest
         self._switch_interval_s: float | None = None
         """What it was before `started`."""
+        self._has_started = False
         self._default = settings.default_character_set
-        self._journal = Journal()
+        self._journal = Journal(through)
+        given = None if before is None else before.imports
+        self.imports: Imports = Imports.of(settings.python_files, given)
+        with self.imports.anew():
+            self._load(settings)
+
+    def _load(self, settings: Settings) -> None:
         self._limits = limits = Limits(settings.timeout_s, self._report_left_behind)
         self._lua = self._load_lua(settings)
         self._python: PythonScript | None = None
@@ -150,14 +172,23 @@ class Callbacks:
         """Callbacks of Orthanc that a script defines, and that never happen here."""
         return [] if self._lua is None else self._lua.never_called
 
-    def started(self, through: Callable[[Callable[[], None]], object]) -> None:
+    def started(
+        self,
+        through: Callable[[Callable[[], None]], object],
+        before: "Callbacks | None" = None,
+    ) -> None:
         """Let the log be written where the server runs, and tell scripts that it does.
 
         Args:
             through: Runs a function there: `call_soon_threadsafe` of its loop.
+            before: Those that these take the place of.
         """
+        if self._has_started:
+            return
+        self._has_started = True
         self._journal.through = through
-        self._switch_interval_s = sys.getswitchinterval()
+        given = None if before is None else before.give_up_switch_interval()
+        self._switch_interval_s = sys.getswitchinterval() if given is None else given
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         if self.never_called:
             self._journal.emit("callback_never_called", functions=self.never_called)
@@ -166,14 +197,23 @@ class Callbacks:
         if self._python is not None and self._python.hears_changes:
             self._python.tell(ChangeType.ORTHANC_STARTED)
 
-    def close(self) -> None:
-        """End the threads, as far as they end."""
-        self._journal.through = Journal().through
-        has_started = self._switch_interval_s is not None
+    def give_up_switch_interval(self) -> float | None:
+        """Leave it to others to put back the interval that there was; give it."""
+        given, self._switch_interval_s = self._switch_interval_s, None
+        return given
+
+    def close(self, *, server_runs: bool = False) -> None:
+        """End the threads, as far as they end.
+
+        Args:
+            server_runs: Whether the log is still written where the server runs.
+        """
+        if not server_runs:
+            self._journal.through = Journal().through
         if self._switch_interval_s is not None:
             sys.setswitchinterval(self._switch_interval_s)
         if self._python is not None:
-            if has_started and self._python.hears_changes:
+            if self._has_started and self._python.hears_changes:
                 self._python.tell(ChangeType.ORTHANC_STOPPED)
             self._python.close()
         if self._lua is not None:

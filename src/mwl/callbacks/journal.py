@@ -22,13 +22,16 @@ _OURS = str(Path(__file__).parent)
 class Journal:
     """The log, for other threads than that of the server.
 
+    Args:
+        through: See below; without one it is written at once.
+
     Attributes:
         through: Runs a function where the log is written: `call_soon_threadsafe` of the server's
             loop while it runs.
     """
 
-    def __init__(self) -> None:
-        self.through: Callable[[Callable[[], None]], object] = _now
+    def __init__(self, through: Callable[[Callable[[], None]], object] | None = None) -> None:
+        self.through = through or _now
 
     def emit(self, event: str, **fields: Any) -> None:
         """Write an event; see `mwl.telemetry.emit`."""

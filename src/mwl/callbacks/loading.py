@@ -2,12 +2,18 @@
 
 import sys
 import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mwl.errors import ConfigError
+
+MODULE = "orthanc"
+"""What a script imports."""
 
 
 def let_import_from(folder: Path) -> None:
@@ -25,6 +31,42 @@ def modules_beside(path: Path) -> set[str]:
         for name, module in list(sys.modules.items())
         if Path(str(getattr(module, "__file__", None))).parent == folder
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The modules beside some files, which are imported anew whenever the files are loaded.
+
+    Args:
+        files: The files, and those that they take the place of.
+        installed: Modules that were there before any file was loaded: they stay.
+    """
+
+    files: frozenset[Path]
+    installed: frozenset[str]
+
+    @classmethod
+    def of(cls, files: Iterable[Path], before: "Imports | None") -> "Imports":
+        """Give those of some files, which may take the place of others."""
+        if before is None:
+            return cls(frozenset(files), frozenset(sys.modules))
+        return cls(frozenset(files) | before.files, before.installed)
+
+    @contextmanager
+    def anew(self) -> Iterator[None]:
+        """Let the files be loaded, and what they import, as if for the first time.
+
+        When that fails, what was loaded before goes on with its own modules.
+        """
+        names = {name for file in self.files for name in modules_beside(file)} - self.installed
+        before = {name: sys.modules.pop(name) for name in names}
+        if MODULE in sys.modules:
+            before[MODULE] = sys.modules[MODULE]
+        try:
+            yield
+        except BaseException:
+            sys.modules.update(before)
+            raise
 
 
 def run_file(path: Path, option: str, **names: Any) -> ModuleType:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import Journal
-from mwl.callbacks.loading import let_import_from, modules_beside, run_file
+from mwl.callbacks.loading import MODULE, let_import_from, modules_beside, run_file
 from mwl.callbacks.runner import Interrupted, Late, Limits, Worker
 from mwl.callbacks.view import Origin
 from mwl.dataset import (
@@ -35,8 +35,6 @@ from mwl.dataset import (
 from mwl.errors import DatasetError, InputError, MwlError
 from mwl.item import WorklistItem
 from mwl.matching import Query
-
-MODULE = "orthanc"
 
 ANSWERS_LIMIT = 100_000
 """Answers of one call at most: a callback in a circle shall not fill the memory."""

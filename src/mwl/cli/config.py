@@ -4,14 +4,13 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mwl import telemetry
 from mwl.cli.arguments import EXIT_STATUS, fail
 from mwl.config import (
     Config,
@@ -37,21 +36,6 @@ config = typer.Typer(
 Files = Annotated[
     list[Path], typer.Argument(help="JSON files, or folders of them.", show_default=False)
 ]
-NOTE_EVENTS = {"warning": "config_warning", "ignored": "config_ignored"}
-"""Log event of each kind of note."""
-
-
-def report_notes(notes: Iterable[Note]) -> None:
-    """Log what the operator should know about a configuration that can be used."""
-    for note in notes:
-        telemetry.emit(
-            NOTE_EVENTS[note.kind],
-            option=note.option,
-            message=note.message,
-            hint=note.hint,
-            file=note.file,
-            line=note.line,
-        )
 
 
 @config.command("init")

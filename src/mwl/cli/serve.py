@@ -3,8 +3,10 @@
 import asyncio
 import dataclasses
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,8 +14,7 @@ import typer
 
 from mwl import telemetry
 from mwl.cli.arguments import checked_ae_title, fail
-from mwl.cli.config import report_notes
-from mwl.config import Config, load, of_folder, require_worklist
+from mwl.config import Loaded, load, of_folder, require_worklist
 from mwl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,12 +80,22 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Log PDUs and answers too.")] = False,
     log_format: Annotated[
-        Literal["text", "json"], typer.Option(help="How log lines are written.")
-    ] = "text",
+        Literal["text", "json"] | None,
+        typer.Option(help="How log lines are written.  [default: text]", show_default=False),
+    ] = None,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that the log is written to; logrotate may take it away at any time.  "
+            "[default: standard error]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve worklist items to modalities over DICOM C-FIND."""
-    level: telemetry.Verbosity = "trace" if trace else "verbose" if verbose else "default"
-    telemetry.configure(level, log_format, sys.stderr)
+    level: telemetry.Verbosity | None = "trace" if trace else "verbose" if verbose else None
+    # Until the configuration is read: what is wrong with it is told here.
+    telemetry.configure(level or "default", log_format or "text", sys.stderr)
     try:
         given = {
             "dicom_ae_title": ae_title,
@@ -92,36 +103,40 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             "dicom_host": host,
             "http_server_enabled": None if http_port is None else http_port != HTTP_OFF,
             "http_port": None if http_port in {None, HTTP_OFF} else int(http_port),
+            "log_level": level,
+            "log_format": log_format,
+            "log_file": log_file,
         }
         overrides = {name: value for name, value in given.items() if value is not None}
-        while _serve_once(_settings(folder, config, overrides)) == "reset":
+        read = partial(_settings, folder, config, overrides)
+        while _serve_once(read) == "reset":
             pass
     except ConfigError as error:
         fail(error)
 
 
-def _serve_once(settings: Config) -> "Ending":
+def _serve_once(read: Callable[[], Loaded]) -> "Ending":
+    loaded = read()
     # After the arguments are read: the help does not wait for the server.
     import uvloop  # noqa: PLC0415
 
-    from mwl.server import Server  # noqa: PLC0415
+    from mwl.server import Server, begin_log  # noqa: PLC0415
 
+    # Until the server listens to it: a hint to reload ends nobody.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    begin_log(loaded)
+    require_worklist(loaded)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(settings).serve())
+        return runner.run(Server(loaded.config, read).serve())
 
 
 def _settings(
     folder: Path | None, config: list[Path] | None, overrides: Mapping[str, Any]
-) -> Config:
+) -> Loaded:
     if (folder is None) == (config is None):
         raise ConfigError(
             "give either a FOLDER or --config",
             hint="try `mwl serve FOLDER`; `mwl config init` prints a configuration to start from",
         )
-    if folder is not None:
-        return dataclasses.replace(of_folder(folder), **overrides)
-    loaded = load(config or [], os.environ)
-    loaded = dataclasses.replace(loaded, config=dataclasses.replace(loaded.config, **overrides))
-    report_notes(loaded.notes)
-    require_worklist(loaded)
-    return loaded.config
+    loaded = load(config or [], os.environ) if folder is None else Loaded(of_folder(folder), [], {})
+    return dataclasses.replace(loaded, config=dataclasses.replace(loaded.config, **overrides))

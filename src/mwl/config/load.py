@@ -120,6 +120,9 @@ class Config:
     python_script: Path | None
     hooks: tuple[Path | str, ...]
     callback_timeout_s: int
+    log_file: Path | None
+    log_level: Literal["default", "verbose", "trace"]
+    log_format: Literal["text", "json"]
     shutdown_timeout_s: int
     worklists: WorklistsConfig
     limits: LimitsConfig

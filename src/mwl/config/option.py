@@ -40,6 +40,7 @@ class Option:
         choices: Allowed values as they stand in the file, each with the value it stands for.
         aliases: Other names accepted in its place.
         from_orthanc: Whether Orthanc has this option, with this default and meaning.
+        needs_restart: Whether a running server keeps the value that it was started with.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Option:
     choices: tuple[tuple[object, str], ...] = ()
     aliases: tuple[str, ...] = ()
     from_orthanc: bool = True
+    needs_restart: bool = False
 
     @property
     def section(self) -> str:

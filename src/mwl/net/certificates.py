@@ -32,15 +32,18 @@ class Certificates:
 
     Attributes:
         context: The one in force.
+        make: Makes one.
+        files: The files.
+        stamps: What tells that a file changed.
 
     Raises:
         ConfigError: No context can be made.
     """
 
     def __init__(self, make: Callable[[], ssl.SSLContext], files: Sequence[PemFile]) -> None:
-        self._make = make
+        self.make = make
         self.files = files
-        self._stamps = self._look()
+        self.stamps = self._look()
         self.context = make()
 
     def refresh(self) -> bool:
@@ -50,15 +53,22 @@ class Certificates:
             ConfigError: They cannot be used: the old ones stay in force.
         """
         stamps = self._look()
-        if stamps == self._stamps:
+        if stamps == self.stamps:
             return False
-        self._stamps = stamps
-        self.context = self._make()
+        self.stamps = stamps
+        self.context = self.make()
         return True
+
+    def take_over(self, other: "Certificates") -> bool:
+        """Put other files in force, read already; tell whether anything changed."""
+        has_changed = (self.files, self.stamps) != (other.files, other.stamps)
+        self.make, self.files, self.stamps = other.make, other.files, other.stamps
+        self.context = other.context
+        return has_changed
 
     def following(self) -> ssl.SSLContext:
         """Give a context for who keeps one: each handshake takes the one that is in force."""
-        outer = self._make()
+        outer = self.make()
 
         def choose(connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
             connection.context = self.context

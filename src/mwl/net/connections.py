@@ -59,6 +59,13 @@ class Connection(Protocol):
     def take_turn(self) -> None:
         """Do one piece of waiting work."""
 
+    @property
+    def work(self) -> object | None:
+        """What is being answered, the same thing until that is done; None for nothing."""
+
+    def renew(self) -> None:
+        """Go on with what the server has now."""
+
     def part(self, now: float) -> None:
         """End in good order, where there is nothing to do: asked again and again."""
 
@@ -116,6 +123,15 @@ class Connections:
             times.idle_timeout_s or times.artim_timeout_s,
         )
         self._tick_s = min(CLOCK_TICK_S, shortest / TICKS_OF_A_TIMEOUT)
+
+    def renew(self) -> None:
+        """Let open associations go on with what the server has now."""
+        for connection in self._associated:
+            connection.renew()
+
+    def at_work(self) -> set[object]:
+        """Give what is being answered now, one thing a query."""
+        return {work for connection in self._associated if (work := connection.work) is not None}
 
     def add(self, connection: Connection) -> Exceeded | None:
         """Count a connection in; give the limit that it breaks, None when it fits."""

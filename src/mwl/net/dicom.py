@@ -77,6 +77,12 @@ class Service:
     values_in_log: bool = False
     journal: Journal = field(default_factory=lambda: Journal(0))
 
+    def take_over(self, other: "Service") -> None:
+        """Let the rules of another service count from now on, but for who may ask."""
+        self.negotiation = other.negotiation
+        self.limits = other.limits
+        self.values_in_log = other.values_in_log
+
 
 @dataclass(slots=True)
 class _Search:
@@ -206,6 +212,17 @@ class DicomConnection(asyncio.Protocol):
         self._association.send(Abort(source=0, reason=0))
         self._flush()
         self._transport.close()
+
+    @property
+    def work(self) -> object | None:
+        """What is being answered; None for nothing."""
+        return None if self._search is None else self._search.answers
+
+    def renew(self) -> None:
+        """Let the next query go to the worklist that the called AE title has now, if it has one."""
+        worklist = self._service.worklist(self._caller.called_ae_title)
+        if worklist is not None:
+            self._worklist = worklist
 
     def part(self, now: float) -> None:
         """Ask for the release of an association that has had nothing to do for `QUIET_S`."""

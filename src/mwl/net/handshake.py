@@ -112,6 +112,13 @@ class Handshake(asyncio.Protocol):
     def take_turn(self) -> None:
         """Do nothing: there is no query."""
 
+    @property
+    def work(self) -> None:
+        """Nothing: there is no query."""
+
+    def renew(self) -> None:
+        """Do nothing: the handshake ends with what it began with."""
+
     def part(self, now: float) -> None:
         """End it: there will be no association."""
         del now

@@ -133,11 +133,15 @@ class OnDemand:
                 self._loop.remove_reader(sock)
             self._starting = self._loop.create_task(self._start())
 
+    async def settled(self) -> None:
+        """Wait until they are served, or cannot be, if that has begun."""
+        if self._starting is not None:
+            await self._starting
+
     async def ready(self) -> None:
         """Begin, and wait until they are served."""
         self.begin()
-        if self._starting is not None:
-            await self._starting
+        await self.settled()
 
     async def _start(self) -> Running | None:
         try:

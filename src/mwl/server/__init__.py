@@ -1,10 +1,12 @@
 """Composition root: a `Config` becomes a running server. The only place where the parts meet.
 
-`running` starts and ends it, `sockets` is what it listens on, `over_http` what it is over HTTP,
-`reading` reads the folder while nobody asks. What an option means is in `mwl.config`; what the
-parts do is in their own modules.
+`running` starts and ends it, `reloading` reads its configuration anew, `sockets` is what it listens
+on, `serving` what a configuration makes of associations, `over_http` what it is over HTTP, `log`
+where its log goes; `reading` reads the folder while nobody asks. What an option means is in
+`mwl.config`; what the parts do is in their own modules.
 """
 
+from mwl.server.log import begin_log
 from mwl.server.running import Ending, Server
 
-__all__ = ["Ending", "Server"]
+__all__ = ["Ending", "Server", "begin_log"]

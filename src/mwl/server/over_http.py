@@ -8,18 +8,18 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mwl import telemetry
-from mwl.access import AccessPolicy
 from mwl.callbacks import Callbacks, HttpRequest
 from mwl.config import Config
 from mwl.errors import ConfigError, InputError, RequestRefused
 from mwl.net.certificates import Certificates
 from mwl.net.dicom import Service
 from mwl.net.listening import AGAIN_S, OnDemand, Running
+from mwl.server.reloading import Changes
 from mwl.site import KnownModalities, Worklists, dicom_credentials
 from mwl.tls.contexts import client_context
 
@@ -38,18 +38,22 @@ class Parts:
         dicom_port: TCP port of DICOM, as listened on.
         associations: Gives the number of those that are open.
         days_left: Gives the days left of each certificate, by its option.
+        modalities: The known modalities.
         stop: Ends the server.
         reset: Ends the server and starts it again with its configuration read anew.
+        reload: Reads the configuration anew and takes it over.
     """
 
     config: Config
     service: Service
     worklists: Worklists
+    modalities: KnownModalities
     dicom_port: int
     associations: Callable[[], int]
     days_left: Callable[[], Mapping[str, float]]
     stop: Callable[[], object]
     reset: Callable[[], object]
+    reload: Callable[[], Awaitable[Changes]]
 
 
 class OverHttp:
@@ -73,6 +77,8 @@ class OverHttp:
         self._sockets = sockets
         self._tls = None if certificates is None else certificates.following()
         self._routes: web.App | None = None
+        self._context: web.Context | None = None
+        self._guard: web.Guard | None = None
         self._loop = asyncio.get_running_loop()
         host, self.port = sockets[0].getsockname()[:2]
         self._listener = OnDemand(self._loop, sockets, self._make, self._tell_of_failure)
@@ -119,44 +125,68 @@ class OverHttp:
     def _make(self) -> Running:
         from mwl import web  # noqa: PLC0415 - see the module's head
 
-        self._routes = web.create_app(self._context())
-        serving = web.listener(self._routes, self._rules(), self._sockets, self._tls)
+        self._context = self._new_context()
+        self._routes = web.create_app(self._context)
+        self._guard = web.Guard(self._routes, self._rules())
+        serving = web.listener(self._guard, self._sockets, self._tls)
         # What was imported stays: no search for cycles need look at it while others wait.
         gc.freeze()
         return serving
 
-    def _context(self) -> "web.Context":
+    async def settled(self) -> None:
+        """Wait until the routes are made, if that has begun."""
+        await self._listener.settled()
+
+    def take_over(self, config: Config) -> None:
+        """Let another configuration count for the requests from now on; not while `settled`."""
+        self._config = config
+        if self._context is not None and self._guard is not None:
+            self._context.identity = self._identity()
+            self._context.settings = self._settings()
+            self._context.execute_lua = self._execute_lua if config.execute_lua_enabled else None
+            self._guard.rules = self._rules()
+
+    def _identity(self) -> "web.Identity":
         from mwl import web  # noqa: PLC0415 - see the module's head
 
-        config, parts, service = self._config, self._parts, self._parts.service
+        config = self._config
+        return web.Identity(
+            name=config.name,
+            ae_title=config.dicom_ae_title,
+            dicom_port=self._parts.dicom_port,
+            http_port=self.port,
+            is_secure=config.http_authentication or not config.remote_access_allowed,
+            folder=str(config.worklists.database.absolute()),
+        )
 
-        def changed(policy: AccessPolicy) -> None:
-            service.access = policy
+    def _settings(self) -> "web.Settings":
+        from mwl import web  # noqa: PLC0415 - see the module's head
 
+        config = self._config
+        return web.Settings(
+            describe_errors=config.http_describe_errors,
+            hide_values=config.deidentify_logs,
+            scu_timeout_s=config.dicom_scu_timeout_s,
+            may_execute_lua=config.execute_lua_enabled,
+            authentication=config.http_authentication,
+        )
+
+    def _new_context(self) -> "web.Context":
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        parts, service = self._parts, self._parts.service
         return web.Context(
-            identity=web.Identity(
-                name=config.name,
-                ae_title=config.dicom_ae_title,
-                dicom_port=parts.dicom_port,
-                http_port=self.port,
-                is_secure=config.http_authentication or not config.remote_access_allowed,
-                folder=str(config.worklists.database.absolute()),
-            ),
-            settings=web.Settings(
-                describe_errors=config.http_describe_errors,
-                hide_values=config.deidentify_logs,
-                scu_timeout_s=config.dicom_scu_timeout_s,
-                may_execute_lua=config.execute_lua_enabled,
-                authentication=config.http_authentication,
-            ),
+            identity=self._identity(),
+            settings=self._settings(),
             worklists=self._worklists,
-            modalities=KnownModalities(config, changed),
+            modalities=parts.modalities,
             stop=parts.stop,
             reset=parts.reset,
+            reload=self._reload,
             journal=service.journal,
             access=lambda: service.access,
             tls=self._client_tls,
-            execute_lua=self._execute_lua if config.execute_lua_enabled else None,
+            execute_lua=self._execute_lua if self._config.execute_lua_enabled else None,
             metrics=web.Metrics(
                 service.journal,
                 lambda: self._worklists.opened,
@@ -166,6 +196,12 @@ class OverHttp:
                 telemetry.LIMIT_REFUSALS,
             ),
         )
+
+    async def _reload(self) -> "web.Reloaded":
+        from mwl import web  # noqa: PLC0415 - see the module's head
+
+        found = await self._parts.reload()
+        return web.Reloaded(found.changed, found.needs_restart)
 
     def _client_tls(self) -> ssl.SSLContext:
         credentials = dicom_credentials(self._config)

@@ -1,6 +1,7 @@
 """A server from its start to its end."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -8,15 +9,27 @@ from functools import partial
 from typing import Literal, Self
 
 from mwl import telemetry
-from mwl.config import Config
+from mwl.access import AccessPolicy
+from mwl.callbacks import Callbacks
+from mwl.config import Config, Loaded
 from mwl.errors import ConfigError
 from mwl.net.certificates import Watch
 from mwl.net.connections import Connections
-from mwl.net.dicom import DicomConnection, Service
+from mwl.net.dicom import DicomConnection
 from mwl.net.handshake import Handshake
 from mwl.net.listening import BACKLOG
+from mwl.server.log import report_notes
 from mwl.server.over_http import OverHttp, Parts, scripts_of
 from mwl.server.reading import nothing, preload, watch
+from mwl.server.reloading import (
+    LOOK_AGAIN_S,
+    Changes,
+    Prepared,
+    Read,
+    Retired,
+    in_own_thread,
+    prepare,
+)
 from mwl.server.serving import (
     capacity_of,
     dicom_certificates,
@@ -24,12 +37,12 @@ from mwl.server.serving import (
     service_of,
 )
 from mwl.server.sockets import DicomSockets, listen_as, raise_file_limit
-from mwl.site import Worklists, take_dictionary
+from mwl.site import KnownModalities, Worklists, take_dictionary
 
 Ending = Literal["stop", "reset"]
 """Why a server ended: to be gone, or to start again with its configuration read anew."""
 
-_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 """Signals that end a server."""
 
 LINES_TOGETHER_S = 0.005
@@ -41,6 +54,7 @@ class Server:
 
     Args:
         config: What to serve, where and to whom.
+        read: Reads the configuration anew; without it there is no other.
 
     Attributes:
         host: Address of DICOM, as listened on.
@@ -49,12 +63,21 @@ class Server:
         http_port: TCP port of HTTP, 0 without.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read: Read | None = None) -> None:
         self._config = config
+        self._read = read or (lambda: Loaded(config, [], {}))
+        self._reloading = asyncio.Lock()
+        self._reload_asked = False
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._retired: list[Retired] = []
         self._worklists = Worklists(config)
+        self._service = service_of(config, self._worklists)
+        self._modalities = KnownModalities(config, self._let_in)
         self._http: OverHttp | None = None
         self._ending: Ending = "stop"
+        self._started = asyncio.Event()
         self._ended = asyncio.Event()
+        self._had_terminal = has_terminal()
         self._connections: Connections | None = None
         self._listeners: list[asyncio.Server] = []
         self._tls = dicom_certificates(config)
@@ -76,26 +99,100 @@ class Server:
         config = self._config
         take_dictionary(config)
         loop = asyncio.get_running_loop()
-        service = service_of(config, self._worklists)
-        connections = self._connections = Connections(loop, service.limits, capacity_of(config))
+        connections = self._connections = Connections(
+            loop, self._service.limits, capacity_of(config)
+        )
         raise_file_limit(config.limits.connections)
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         dicom_sockets, http_sockets = listen_as(config)
-        await self._serve_dicom(service, connections, dicom_sockets)
+        await self._serve_dicom(connections, dicom_sockets)
         if http_sockets:
-            self._serve_http(service, connections, http_sockets)
+            self._serve_http(connections, http_sockets)
         self._watch = Watch(loop, [one for one in (self._tls, self._https) if one is not None])
         self._watch.start()
         if (worklist := self._worklists.of_everyone()) is not None:
             self._preloading = preload(loop, worklist, self._when_loaded)
         else:
             self._when_loaded()
-        if (callbacks := scripts_of(config, self._worklists)) is not None:
+        self._start_scripts()
+        return self
+
+    def _start_scripts(self, before: Callbacks | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        if (callbacks := scripts_of(self._config, self._worklists)) is not None:
             callbacks.rest = self.rest
-            callbacks.started(loop.call_soon_threadsafe)
+            callbacks.started(loop.call_soon_threadsafe, before)
             if callbacks.hears_events:
                 self._watching = watch(loop, self._worklists)
-        return self
+
+    def _let_in(self, policy: AccessPolicy) -> None:
+        self._service.access = policy
+
+    async def reload(self) -> Changes:
+        """Read the configuration anew and take it over, without dropping an association.
+
+        One at a time; the next waits.
+
+        Raises:
+            ConfigError: It cannot be used, and the one before stays in force, all of it.
+        """
+        async with self._reloading:
+            self._reload_asked = False  # who asks from now on asks for another one
+            through = asyncio.get_running_loop().call_soon_threadsafe
+            try:
+                prepared = await in_own_thread(
+                    partial(prepare, self._read, self._config, self._worklists, through),
+                    Prepared.discard,
+                )
+            except ConfigError as error:
+                more = len(getattr(error, "__notes__", ()))
+                telemetry.emit("reload_failed", error=str(error), more_errors=more or None)
+                raise
+            if self._http is not None:
+                await self._http.settled()
+            if self._ended.is_set():
+                prepared.discard()
+                raise ConfigError("the server ends")
+            self._take_over(prepared)
+        return prepared.changes
+
+    def _take_over(self, prepared: Prepared) -> None:
+        """Put a configuration in force, in one go."""
+        loop = asyncio.get_running_loop()
+        before, found = self._config, prepared.changes
+        config = self._config = found.config
+        prepared.log.use(keeps_level=config.log_level == before.log_level)
+        telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
+        report_notes(prepared.notes)
+        for certificates, new in ((self._tls, prepared.tls), (self._https, prepared.https)):
+            if certificates is not None and new is not None:
+                certificates.take_over(new)
+        if self._watch is not None:
+            self._watch.refresh()
+        served = self._worklists.of_everyone()
+        retired = self._worklists.take_over(config, prepared.callbacks)
+        self._service.take_over(service_of(config, self._worklists))
+        self._modalities.take_over(config)
+        if self._http is not None:
+            self._http.take_over(config)
+        self._watching()
+        self._watching = nothing
+        self._start_scripts(retired[0] if retired else None)
+        if self._connections is not None:
+            self._connections.follow(self._service.limits)
+            self._connections.capacity = capacity_of(config)
+            self._connections.renew()
+            raise_file_limit(config.limits.connections)
+            after_s = before.callback_timeout_s + LOOK_AGAIN_S
+            self._retired = [each for each in self._retired if not each.is_closed]
+            self._retired += [Retired(loop, each, self._connections, after_s) for each in retired]
+        worklist = self._worklists.of_everyone()
+        if worklist is not None and worklist is not served:
+            self._preloading()
+            self._preloading = preload(loop, worklist, self._when_loaded)
+        telemetry.emit("reloaded", changed=found.changed or None)
+        if found.needs_restart:
+            telemetry.emit("restart_needed", options=found.needs_restart)
 
     async def stop(self) -> None:
         """Take no new association, let the open ones end for `ShutdownTimeout`, abort the rest."""
@@ -112,16 +209,20 @@ class Server:
             ending.create_task(self._connections.close(self._config.shutdown_timeout_s))
             if self._http is not None:
                 ending.create_task(self._http.stop())
+        for retired in self._retired:
+            retired.close()
         self._worklists.close()
         telemetry.emit("stopped")
         telemetry.write_together(None)
 
     async def serve(self) -> Ending:
-        """Start, run until SIGTERM, SIGINT or SIGHUP or until HTTP says so, stop."""
+        """Start, run until SIGTERM or SIGINT or until HTTP says so, stop. SIGHUP reloads."""
         loop = asyncio.get_running_loop()
         for number in _ENDS:
             loop.add_signal_handler(number, self._told_to_end)
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
         await self.start()
+        self._started.set()
         await self._ended.wait()
         await self.stop()
         return self._ending
@@ -134,6 +235,24 @@ class Server:
         self.hurry()
         for number in _ENDS:
             asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _told_to_reload(self) -> None:
+        if self._had_terminal and not has_terminal():
+            self._told_to_end()  # nobody asks for anything: the terminal was closed
+        elif not self._reload_asked and not self._ended.is_set():
+            self._reload_asked = True
+            task = asyncio.get_running_loop().create_task(self._reload_as_told())
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+
+    async def _reload_as_told(self) -> None:
+        await self._started.wait()
+        try:
+            await self.reload()
+        except ConfigError:
+            return  # the log has it
+        except Exception as error:  # noqa: BLE001 - the edge: the server goes on
+            telemetry.emit("internal_error", error=error)
 
     def hurry(self) -> None:
         """Let `stop` wait for nobody: associations are aborted, requests over HTTP are cut."""
@@ -170,10 +289,8 @@ class Server:
         if self._http is not None:
             self._http.begin()
 
-    async def _serve_dicom(
-        self, service: Service, connections: Connections, sockets: DicomSockets
-    ) -> None:
-        loop = asyncio.get_running_loop()
+    async def _serve_dicom(self, connections: Connections, sockets: DicomSockets) -> None:
+        loop, service = asyncio.get_running_loop(), self._service
 
         def plain() -> DicomConnection:
             return DicomConnection(service, connections, loop)
@@ -213,22 +330,31 @@ class Server:
             folder=str(config.worklists.database.absolute()),
         )
 
-    def _serve_http(
-        self, service: Service, connections: Connections, sockets: list[socket.socket]
-    ) -> None:
+    def _serve_http(self, connections: Connections, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
         parts = Parts(
             config=self._config,
-            service=service,
+            service=self._service,
+            modalities=self._modalities,
             worklists=self._worklists,
             dicom_port=self.port,
             associations=lambda: connections.associations,
             days_left=self._days_left,
             stop=partial(loop.call_soon, self.end, "stop"),
             reset=partial(loop.call_soon, self.end, "reset"),
+            reload=self.reload,
         )
         self._http = OverHttp(parts, sockets, self._https)
         self.http_port = self._http.port
 
     def _days_left(self) -> Mapping[str, float]:
         return {} if self._watch is None else self._watch.days_left()
+
+
+def has_terminal() -> bool:
+    """Tell whether there is a terminal that this process can be told from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -27,7 +27,7 @@ from mwl.web import (
     worklists,
 )
 from mwl.web.access import Guard, Rules
-from mwl.web.context import Context, Identity, Settings
+from mwl.web.context import Context, Identity, Reloaded, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.metrics import Metrics
 from mwl.web.serving import HttpServer
@@ -76,25 +76,24 @@ App = FastAPI
 """What `create_app` gives."""
 
 
-def listener(
-    app: App, rules: Rules, sockets: list[socket.socket], tls: ssl.SSLContext | None
-) -> HttpServer:
+def listener(guard: Guard, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> HttpServer:
     """Give what serves an application on sockets that listen.
 
     Args:
-        app: What `create_app` gives.
-        rules: Who may ask.
+        guard: What `create_app` gives, guarded.
         sockets: Bound and listening.
         tls: What to encrypt with; None does not.
     """
-    return HttpServer(Guard(app, rules), sockets, tls)
+    return HttpServer(guard, sockets, tls)
 
 
 __all__ = [
     "App",
     "Context",
+    "Guard",
     "Identity",
     "Metrics",
+    "Reloaded",
     "Reply",
     "Rules",
     "Settings",

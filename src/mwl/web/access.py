@@ -186,12 +186,12 @@ class Guard:
 
     Args:
         app: The application within.
-        rules: The rules.
+        rules: The rules; others may take their place at any time.
     """
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
-        self._rules = rules
+        self.rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on or refuse it."""
@@ -201,9 +201,9 @@ class Guard:
         method, path = scope["method"], scope["path"]
         client = (scope.get("client") or ("",))[0]
         headers = Headers(scope=scope)
-        refused = refusal(self._rules, method, client, headers)
+        refused = refusal(self.rules, method, client, headers)
         if refused is None:
-            refused = await refusal_of_script(self._rules, method, path, client, headers)
+            refused = await refusal_of_script(self.rules, method, path, client, headers)
         if refused is None:
             await self._pass(scope, receive, send, client)
             return
@@ -215,7 +215,7 @@ class Guard:
             status=refused.http_status,
             reason=str(refused),
         )
-        described = self._rules.describe_errors
+        described = self.rules.describe_errors
         await error_response(refused, method, path, described=described)(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, client: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
@@ -58,9 +59,29 @@ class Settings:
     authentication: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded(NamedTuple):
+    """What came of reading the configuration anew.
+
+    Args:
+        changed: Names of the options that changed.
+        needs_restart: Names of those that changed and that a running server keeps.
+    """
+
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+
+
+async def nothing_to_reload() -> Reloaded:
+    """Stand for a server without a configuration."""
+    return Reloaded()
+
+
+@dataclass(slots=True, kw_only=True)
 class Context:
     """All that the routes work with.
+
+    `identity`, `settings` and `execute_lua` are replaced when the configuration is read anew: a
+    route looks at them anew for each request.
 
     Args:
         identity: Who this server is.
@@ -69,6 +90,8 @@ class Context:
         modalities: The known modalities; a change of them counts at once.
         stop: Ends the server, after the response is out.
         reset: Ends the server and starts it again with its configuration read anew.
+        reload: Reads the configuration anew and takes it over; raises a ConfigError, and then
+            nothing has changed.
         metrics: Gives the metrics as Prometheus reads them.
         journal: The queries that were answered.
         access: Gives the rules of who may ask over DICOM.
@@ -93,3 +116,4 @@ class Context:
         associate
     )
     execute_lua: Callable[[str], Awaitable[str]] | None = None
+    reload: Callable[[], Awaitable[Reloaded]] = nothing_to_reload

@@ -37,6 +37,11 @@ _SCRIPT_FAILS = {
     500: "The script fails",
     501: "This server has no Lua",
 }
+_RELOADED: Schema = {
+    "type": "object",
+    "properties": {"Changed": STRINGS, "NeedsRestart": STRINGS},
+    "required": ["Changed", "NeedsRestart"],
+}
 _UID_LEVELS: Schema = {"type": "string", "enum": ["patient", "study", "series", "instance"]}
 _TIME = "%Y%m%dT%H%M%S"
 
@@ -48,7 +53,7 @@ class _Tools:
             {
                 *("default-encoding", "dicom-conformance", "dicom-echo", "execute-script"),
                 *("generate-uid", "log-level", "metrics-prometheus", "now", "now-local"),
-                *("reset", "shutdown"),
+                *("reload", "reset", "shutdown"),
             }
         )
 
@@ -133,6 +138,20 @@ class _Tools:
         self._context.reset()
         return done()
 
+    async def reload(self) -> Response:
+        """Read the configuration anew and take it over, without dropping an association.
+
+        When there is anything wrong with it, all of the one before stays in force.
+        """
+        try:
+            reloaded = await self._context.reload()
+        except ConfigError as error:
+            errors = [str(error), *getattr(error, "__notes__", ())]
+            raise ApiError("BadFileFormat", str(error), extra={"Errors": errors}) from error
+        return json_answer(
+            {"Changed": [*reloaded.changed], "NeedsRestart": [*reloaded.needs_restart]}
+        )
+
     async def shutdown(self) -> Response:
         """End the server."""
         self._context.stop()
@@ -201,6 +220,13 @@ def _actions(tools: _Tools) -> list[Route]:
             answer=STRING,
             answer_type=TEXT,
             failures=_SCRIPT_FAILS,
+        ),
+        Route(
+            method="POST",
+            path="/tools/reload",
+            endpoint=tools.reload,
+            answer=_RELOADED,
+            failures={400: "The configuration cannot be used: `Errors` says why, with the lines"},
         ),
         *(
             Route(method="POST", path=path, endpoint=endpoint, answer=EMPTY_OBJECT)

@@ -7,6 +7,7 @@ HTTP: tuple[Option, ...] = (
         name="HttpServerEnabled",
         field="http_server_enabled",
         kind="boolean",
+        needs_restart=True,
         default=True,
         help="Whether to listen for HTTP.",
     ),
@@ -14,6 +15,7 @@ HTTP: tuple[Option, ...] = (
         name="HttpPort",
         field="http_port",
         kind="integer",
+        needs_restart=True,
         default=8042,
         minimum=0,
         maximum=65535,
@@ -23,6 +25,7 @@ HTTP: tuple[Option, ...] = (
         name="HttpBindAddresses",
         field="http_bind_addresses",
         kind="texts",
+        needs_restart=True,
         default=[],
         help="Addresses to listen on for HTTP. Without any it is all of them with "
         "`RemoteAccessAllowed`, else those of the loopback interface.",
@@ -41,6 +44,7 @@ HTTP: tuple[Option, ...] = (
         name="RemoteAccessAllowed",
         field="remote_access_allowed",
         kind="boolean",
+        needs_restart=True,
         default=False,
         help="Whether other machines may use HTTP. The server does not start if that would be "
         "without `RegisteredUsers`, or with passwords that can be read on the way: see "
@@ -50,6 +54,7 @@ HTTP: tuple[Option, ...] = (
         name="HttpInsecureRemote",
         field="http_insecure_remote",
         kind="boolean",
+        needs_restart=True,
         default=False,
         from_orthanc=False,
         help="Whether other machines may use HTTP without encryption (`SslEnabled` false), or "
@@ -60,6 +65,7 @@ HTTP: tuple[Option, ...] = (
         name="AuthenticationEnabled",
         field="authentication_enabled",
         kind="switch",
+        needs_restart=True,
         default=None,
         help="Whether HTTP asks for a name and a password of `RegisteredUsers`. Left out it is as "
         "`RemoteAccessAllowed`.",
@@ -75,6 +81,7 @@ HTTP: tuple[Option, ...] = (
         name="SslEnabled",
         field="ssl_enabled",
         kind="boolean",
+        needs_restart=True,
         default=False,
         help="Whether HTTP is encrypted (HTTPS), with `SslCertificate`.",
     ),
@@ -90,6 +97,7 @@ HTTP: tuple[Option, ...] = (
         name="SslVerifyPeers",
         field="ssl_verify_peers",
         kind="boolean",
+        needs_restart=True,
         default=False,
         help="Whether clients of HTTPS must have a certificate that `SslTrustedClientCertificates` "
         "vouches for.",
@@ -105,6 +113,7 @@ HTTP: tuple[Option, ...] = (
         name="HttpDescribeErrors",
         field="http_describe_errors",
         kind="boolean",
+        needs_restart=True,
         default=True,
         help="Whether an error over HTTP says what is wrong, beyond its status.",
     ),

@@ -1,0 +1,89 @@
+"""Where lines of the log go: a stream, or a file that may be rotated.
+
+What a line says is in `mwl.telemetry`.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TextIO
+
+
+class Output(Protocol):
+    """What takes bytes, all or an OSError."""
+
+    def write(self, data: bytes) -> int:
+        """Take some of the bytes, at least one; tell how many."""
+
+
+class LogFile:
+    """A log file that is written to at its end, whatever is done to it meanwhile.
+
+    Renamed or removed, it is made anew before the next line; truncated, it goes on from its
+    beginning. That is both ways of logrotate, `create` and `copytruncate`. When it cannot be made
+    anew, lines go where they went until it can.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor, self._identity = _open(path)
+
+    def write(self, data: bytes) -> int:
+        """Write at the end of the file of this name; see `Output`."""
+        if self._identity != _identity_of(self.path):
+            with suppress(OSError):
+                descriptor, identity = _open(self.path)
+                self.close()
+                self._descriptor, self._identity = descriptor, identity
+        return os.write(self._descriptor, data)
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._descriptor)
+
+
+_FILE_MODE = 0o640
+"""The log names devices and folders: for its owner, and a group that collects logs."""
+
+
+def _open(path: Path) -> tuple[int, tuple[int, int]]:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    descriptor = os.open(path, flags, _FILE_MODE)
+    status = os.fstat(descriptor)
+    return descriptor, (status.st_dev, status.st_ino)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Descriptor:
+    """The file descriptor under a stream."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def write(self, data: bytes) -> int:
+        return os.write(self._number, data)
+
+
+def output_under(stream: TextIO | None) -> Output | None:
+    """Give what is under a stream, to pass it by: that is a third of the cost of a line."""
+    if stream is None:
+        return None
+    try:
+        number = stream.fileno()
+        stream.flush()
+    except (OSError, ValueError):
+        return None  # a stream in memory, or a closed one
+    return _Descriptor(number)
