@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +239,25 @@ def test_only_root_can_look_as_another(monkeypatch: pytest.MonkeyPatch, folder: 
     monkeypatch.setattr(os, "initgroups", refused)
     status, output = run(folder, "--user", "nobody")
     assert (status, "sudo mwl doctor --user nobody" in output) == (2, True)
+
+
+def test_what_is_being_done_is_said_on_a_terminal_and_is_no_part_of_the_output(
+    folder: Path, ports: tuple[str, ...]
+) -> None:
+    terminal, other_end = os.openpty()
+    with os.fdopen(terminal, "rb", 0) as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "mwl", "doctor", folder, *ports],
+            stdout=subprocess.PIPE,
+            stderr=other_end,
+            stdin=subprocess.DEVNULL,
+            timeout=30,
+            check=False,
+            encoding="utf-8",
+        )
+        os.close(other_end)
+        shown = screen.read(4096)
+    assert done.stdout.startswith(("ok   user", "warn user"))
+    assert "\x1b" not in done.stdout
+    assert b"looking at ports" in shown
+    assert shown.endswith(b"\r\x1b[K")

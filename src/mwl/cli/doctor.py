@@ -3,10 +3,10 @@
 import json
 import os
 import pwd
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,6 @@ from mwl.errors import ConfigError, InputError
 from mwl.text import escape
 
 if TYPE_CHECKING:
-    from mwl.cli.examination import Progress
     from mwl.doctor import Finding
 
 EXIT_STATUSES = MappingProxyType({"ok": 0, "warn": 1, "FAIL": 2})
@@ -101,8 +100,14 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
         asks=not no_echo,
         timeout_s=timeout,
     )
-    with _progress() as tell:
-        findings = _printed(examine(wanted, tell), quiet=quiet, as_json=as_json)
+    progress = _Progress()
+    findings = []
+    for finding in examine(wanted, progress):
+        findings.append(finding)
+        progress.clear()
+        if not as_json and not (quiet and finding.level == "ok"):
+            _print(finding)
+    progress.clear()
     _end(findings, as_json=as_json)
 
 
@@ -132,15 +137,9 @@ def _become(name: str) -> None:
 # ------------------------------------------------------------------------------- output
 
 
-def _printed(findings: Iterable["Finding"], *, quiet: bool, as_json: bool) -> list["Finding"]:
-    """Print each finding as it comes; give all of them."""
-    seen = []
-    for finding in findings:
-        seen.append(finding)
-        if not as_json and not (quiet and finding.level == "ok"):
-            for line in _lines(finding):
-                typer.echo(line)
-    return seen
+def _print(finding: "Finding") -> None:
+    for line in _lines(finding):
+        typer.echo(line)
 
 
 def _lines(finding: "Finding") -> Iterator[str]:
@@ -167,13 +166,31 @@ def _end(findings: list["Finding"], *, as_json: bool) -> None:
         raise typer.Exit(status)
 
 
-@contextmanager
-def _progress() -> Iterator["Progress"]:
-    """Show on a terminal what is being done."""
-    if not sys.stderr.isatty():
-        yield lambda what: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+class _Progress:
+    """A line on a terminal that says what is being done; gone before anything else is printed."""
 
-    with Console(stderr=True).status("looking") as status:
-        yield lambda what: status.update(escape(what))
+    def __init__(self) -> None:
+        self._is_seen = sys.stderr.isatty()
+        self._is_there = False
+
+    def __call__(self, what: str) -> None:
+        """Say what is being done."""
+        if self._is_seen:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"{_CLEAR}{escape(what)[:width]}")
+            self._is_there = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._is_there:
+            self._write(_CLEAR)
+            self._is_there = False
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+_CLEAR = "\r\x1b[K"
+"""To the begin of the line, and what stands in it away (ECMA-48, CR and EL)."""

@@ -202,6 +202,8 @@ def _folders(config: Config, tell: Progress) -> Iterator[Finding]:
         if not served:
             mend = f"sudo install -d -o {user} -m 750 {root / config.dicom_ae_title}"
             yield warn("folder", str(root), "has no folder of a called AE title", mend)
+    if len(served) > FOLDERS_READ:
+        yield ok("files", str(root), f"of {len(served)} folders the first {FOLDERS_READ} are read")
     for path in served[:FOLDERS_READ]:
         if folders.may(path, os.R_OK | os.X_OK):
             yield from _files(path, config, user, tell)
