@@ -59,7 +59,8 @@ def run(plan: Plan, chosen: Sequence[Scenario], output: Path | None) -> int:
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="mwl-bench-") as folder,
-        Session(Path(folder), plan) as session,
+        tempfile.TemporaryDirectory(prefix="mwl-bench-", dir=machine.memory()) as changing,
+        Session(Path(folder), plan, Path(changing)) as session,
     ):
         for scenario in chosen:
             rows += measure_fairly(session, scenario)

@@ -3,10 +3,24 @@
 import os
 import platform
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.systems import MWL, ORTHANC, PYNETDICOM, WLMSCPFS
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's own
+"""A file system in memory."""
+
+MEMORY_BYTES = 2**28
+"""Room to ask for there: 11,000 files take a fifth of it."""
+
+
+def memory() -> Path | None:
+    """Give a folder that lies in memory, None where there is none with enough room."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        return None
+    return MEMORY
 
 
 def describe(form: str) -> dict[str, str]:
@@ -18,6 +32,7 @@ def describe(form: str) -> dict[str, str]:
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores used",
         "memory": _memory(),
         "system": f"{_distribution()}, Linux {platform.release()}",
+        "changed files": "in memory" if memory() else "on the disk",
         **systems,
     }
 

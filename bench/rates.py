@@ -133,8 +133,8 @@ def _changing(session: Session, files: int, load: Load, rate: str, unit: str) ->
     The answers must hold what the client has just written. All changed files answer the narrow
     query: from the start, so that both loads have the same answers.
     """
-    server = session.server(MWL, files)
-    folder = session.folder(files)
+    server = session.changing_server(MWL, files)
+    folder = session.changing_folder(files)
     changing = replace(
         load,
         text=CHANGED_ACCESSION,

@@ -74,11 +74,14 @@ class Session:
     Args:
         work: Folder for everything that is written.
         plan: How much is measured.
+        changing: Folder for worklist files that are changed all the time; it best lies in memory,
+            where a rename over a file does not wait for a disk.
     """
 
-    def __init__(self, work: Path, plan: Plan) -> None:
+    def __init__(self, work: Path, plan: Plan, changing: Path) -> None:
         self.plan = plan
         self.work = work
+        self._changing = changing
         self.programs = native.build(work)
         self.identifiers = write_identifiers(work)
         self._servers = ExitStack()
@@ -86,8 +89,6 @@ class Session:
         self._starts = 0
         self.answer = work / "answer"
         self.answer.write_bytes(answer(0))
-        self.staging = work / "staging"
-        self.staging.mkdir()
         self.narrow = Load((self.identifiers.narrow,), expected=1, seconds=plan.seconds)
 
     def __enter__(self) -> Self:
@@ -108,10 +109,11 @@ class Session:
 
     def folder(self, files: int) -> Path:
         """Give a folder with so many worklist files, made when it is first asked for."""
-        folder = self.work / f"{files}-files" / AE_TITLE
-        if not folder.exists():
-            write_files(folder, range(files))
-        return folder
+        return _filled(self.work, files)
+
+    def changing_folder(self, files: int) -> Path:
+        """Give a folder with so many worklist files for what changes them."""
+        return _filled(self._changing, files)
 
     def private_folder(self) -> Path:
         """Give a new folder for what a server writes."""
@@ -122,6 +124,11 @@ class Session:
         """Give a server that has answered once; scenarios that follow get the same one."""
         name = f"{system.name}, {files} files"
         return self._share(name, system, self.folder(files), expected=1)
+
+    def changing_server(self, system: System, files: int) -> Running:
+        """Give a server of the folder that is changed all the time."""
+        name = f"{system.name}, {files} files that change"
+        return self._share(name, system, self.changing_folder(files), expected=1)
 
     def floor(self, answers: int) -> Running:
         """Give the floor server that answers with so many data sets."""
@@ -189,14 +196,23 @@ class Session:
 
     def publication(self, folder: Path, name: str) -> Publication:
         """Prepare a file on the narrow query's station and day, another at each publication."""
-        content = self.staging / f"pattern-{name}"
+        staging = folder.with_name("staging")  # a rename needs the same file system
+        staging.mkdir(exist_ok=True)
+        content = staging / f"pattern-{name}"
         content.write_bytes(part_10(item(0, digits=NUMBER, accession=SERIAL)))
-        return Publication(content, name, self.staging, folder)
+        return Publication(content, name, staging, folder)
 
     def restore(self, folder: Path, files: int) -> None:
         """Write the files again that publications have replaced."""
         for number in range(files):
             (folder / file_name(number)).write_bytes(part_10(item(number)))
+
+
+def _filled(parent: Path, files: int) -> Path:
+    folder = parent / f"{files}-files" / AE_TITLE
+    if not folder.exists():
+        write_files(folder, range(files))
+    return folder
 
 
 def median(rounds: Sequence[Outcome]) -> Outcome:
