@@ -118,6 +118,7 @@ _REJECTIONS = (
             "(`FolderPerCalledAet`)"
         ),
     ),
+    ("1, 2, 1", "the user identity is not accepted (`DicomUserIdentity`): see 3.2.3"),
     ("2, 3, 2", "there are too many associations, in all or from this host: see 3.6"),
 )
 
@@ -346,18 +347,38 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "user_identity": lambda: _rows(
         (
             (
-                "User Identity of type 1 or 2 (user name, with or without passcode)",
-                "accepted without a check; confirmed when a positive response is asked for",
+                "User Identity of type 1 (user name)",
+                (
+                    'accepted without a check; with `DicomUserIdentity` "offered" if it is of '
+                    '`RegisteredUsers`, else rejected; with "required" rejected; confirmed when it '
+                    "is accepted and a positive response is asked for"
+                ),
+            ),
+            (
+                "User Identity of type 2 (user name and passcode)",
+                (
+                    'accepted without a check; with `DicomUserIdentity` "offered" or "required" if '
+                    "both are of `RegisteredUsers`, else rejected; confirmed when it is accepted "
+                    "and a positive response is asked for"
+                ),
             ),
             (
                 "User Identity of type 3, 4 or 5 (Kerberos, SAML, JWT)",
-                "accepted without a check, and not confirmed",
+                (
+                    "accepted without a check, and not confirmed; with `DicomUserIdentity` "
+                    '"required" rejected'
+                ),
+            ),
+            (
+                "No User Identity",
+                'accepted; with `DicomUserIdentity` "required" rejected',
             ),
         )
     ),
     "user_identity_text": _text(
-        "None of the profiles B.4 to B.7 is claimed: an identity is accepted and not looked at, "
-        "see 3.2.3. The SCU sends none."
+        'The Basic User Identity Association Profile (B.4) with `DicomUserIdentity` "offered", and '
+        'the User Identity Plus Passcode Association Profile (B.5) with "required", see 3.2.3. By '
+        "default an identity is accepted and not looked at. The SCU sends none."
     ),
     "scu_identity": _text(", no user identity"),
     "audit_text": _text(

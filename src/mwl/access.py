@@ -11,6 +11,8 @@ would let the caller in.
 """
 
 import functools
+import hashlib
+import hmac
 import ipaddress
 import itertools
 import json
@@ -21,6 +23,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from mwl.tls.names import meant_by
+from mwl.wire.negotiation import USER_IDENTITY_NOT_ACCEPTED
+from mwl.wire.pdu import UserIdentity
 
 Operation = Literal["echo", "find worklist"]
 
@@ -29,6 +33,19 @@ REJECTED_PERMANENT = 1
 SOURCE_SERVICE_USER = 1
 CALLING_AE_TITLE_NOT_RECOGNIZED = 3
 CALLED_AE_TITLE_NOT_RECOGNIZED = 7
+
+USER_NAME, USER_NAME_AND_PASSCODE = 1, 2
+"""Types of user identity that can be checked: PS3.7 Table D.3-14."""
+
+_UNCHECKED: Mapping[int, str] = MappingProxyType(
+    {3: "a Kerberos ticket", 4: "a SAML assertion", 5: "a JSON web token"}
+)
+
+USER_NAME_SHOWN_BYTES = 64
+"""What the log shows of a user name, in bytes."""
+
+Identification = Literal["ignored", "offered", "required"]
+"""What a user identity is taken for: nothing, something that must be right, or a must."""
 
 COMMENT_LIMIT = 64
 """Characters in an Error Comment (0000,0902), VR LO: PS3.5 Table 6.2-1."""
@@ -70,6 +87,8 @@ class AccessPolicy:
             C-FIND of images, C-GET, C-MOVE); it opens the first stage, as in Orthanc.
         modalities: The known callers.
         loopback_may_query: Whether any caller on the loopback interface may do everything.
+        user_identity: What the user identity of an association request is taken for.
+        users: Name to passcode.
     """
 
     ae_title: str = "ORTHANC"
@@ -81,6 +100,10 @@ class AccessPolicy:
     always_allow_other: bool = True
     modalities: tuple[KnownCaller, ...] = ()
     loopback_may_query: bool = False
+    user_identity: Identification = "ignored"
+    users: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False, hash=False
+    )
     _by_title: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
     _bound: Mapping[str, list[KnownCaller]] = field(init=False, repr=False, compare=False)
     binds: bool = field(init=False, repr=False, compare=False)
@@ -129,12 +152,15 @@ class Caller:
         host: IP address it calls from.
         certificate_names: Names in the certificate that it shows, as `mwl.tls.names.names_in` gives
             them; none where it shows none.
+        user: Name of the registered user that it is; empty where that was not looked at or none
+            was offered.
     """
 
     calling_ae_title: str
     called_ae_title: str
     host: str
     certificate_names: frozenset[str] = frozenset()
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +268,98 @@ def _allowed_by(
         return None
     denying = entries_here[granted.index(False)]
     return _not_allowed(caller, operation, denying)
+
+
+def identify(policy: AccessPolicy, identity: UserIdentity | None) -> Refusal | str:
+    """Decide on the user identity of an association request (PS3.7 D.3.3.7).
+
+    What cannot be checked here, a Kerberos ticket, a SAML assertion or a JSON web token, counts as
+    none, as does an identity where it is ignored.
+
+    Returns:
+        The name of the registered user, empty where none is shown to be one, or the refusal.
+    """
+    if policy.user_identity == "ignored":
+        return ""
+    is_required = policy.user_identity == "required"
+    if identity is None or identity.identity_type not in (USER_NAME, USER_NAME_AND_PASSCODE):
+        return _no_user(identity) if is_required else ""
+    if identity.identity_type == USER_NAME_AND_PASSCODE:
+        is_known = is_user(policy.users, identity.primary, identity.secondary)
+    elif is_required:
+        return _no_passcode()
+    else:
+        is_known = is_user(policy.users, identity.primary)
+    return user_of(identity) if is_known else _wrong_user(identity)
+
+
+def user_of(identity: UserIdentity | None) -> str:
+    """Give the user name of an identity, right or wrong; empty where it has none."""
+    if identity is None or identity.identity_type not in (USER_NAME, USER_NAME_AND_PASSCODE):
+        return ""
+    return identity.primary[:USER_NAME_SHOWN_BYTES].decode("utf-8", "replace")
+
+
+def is_user(users: Mapping[str, str], name: bytes, password: bytes | None = None) -> bool:
+    """Tell whether a name, and a password where one is given, are those of a user, in UTF-8.
+
+    The time it takes tells nothing about names and passwords: all are compared, each in full.
+    """
+    given = _digest(name, b"" if password is None else password)
+    found = False
+    for user, secret in users.items():
+        known = _digest(_utf8(user), b"" if password is None else _utf8(secret))
+        found |= hmac.compare_digest(given, known)
+    return found
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _digest(name: bytes, password: bytes) -> bytes:
+    # Equally long, so that the comparison does not tell the length either; each by itself, so that
+    # no part of a name is taken for one of a password.
+    parts = (hashlib.sha256(part).digest() for part in (name, password))
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def _not_identified(explanation: str, hint: str) -> Refusal:
+    return Refusal(
+        result=USER_IDENTITY_NOT_ACCEPTED.result,
+        source=USER_IDENTITY_NOT_ACCEPTED.source,
+        reason=USER_IDENTITY_NOT_ACCEPTED.reason,
+        comment="the user identity is not accepted",
+        explanation=explanation,
+        hint=hint,
+    )
+
+
+_HOW_TO_OFFER = "let the device offer a user name and passcode of RegisteredUsers"
+
+
+def _no_user(identity: UserIdentity | None) -> Refusal:
+    found = "offers none"
+    if identity is not None:
+        number = identity.identity_type
+        kind = _UNCHECKED.get(number, f"an identity of type {number}")
+        found = f"offers {kind}, which cannot be checked here"
+    return _not_identified(
+        f'DicomUserIdentity is "required" and the caller {found}',
+        f'{_HOW_TO_OFFER}, or "DicomUserIdentity": "offered"',
+    )
+
+
+def _no_passcode() -> Refusal:
+    return _not_identified(
+        'DicomUserIdentity is "required" and the caller offers a user name without a passcode',
+        f'{_HOW_TO_OFFER}, or "DicomUserIdentity": "offered"',
+    )
+
+
+def _wrong_user(identity: UserIdentity) -> Refusal:
+    what = "user" if identity.identity_type == USER_NAME else "user with this passcode"
+    return _not_identified(f"RegisteredUsers has no such {what}", _HOW_TO_OFFER)
 
 
 def _always_allowed(policy: AccessPolicy, operation: Operation) -> bool:

@@ -513,4 +513,6 @@ def access_policy(config: Config) -> AccessPolicy:
             for modality in config.modalities
         ),
         loopback_may_query=config.loopback_may_query,
+        user_identity=config.dicom_user_identity,
+        users=config.registered_users,
     )

@@ -94,6 +94,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "An association or an operation was refused: `reason`, and in `hint` what to write "
             "into the configuration to let this caller in.",
         ),
+        "user_identified": Event(
+            Level.INFO,
+            "An association is that of a registered user (`DicomUserIdentity`): who called and the "
+            "name of the user.",
+        ),
+        "user_refused": Event(
+            Level.WARNING,
+            "An association was rejected for its user identity (`DicomUserIdentity`): who called, "
+            "the user name if one was offered, and why. No passcode is ever written.",
+        ),
         "nothing_accepted": Event(
             Level.WARNING,
             "An association was accepted and none of what the caller proposed can be used: the SOP "

@@ -270,3 +270,29 @@ def test_a_tls_subject_that_is_none_is_refused(tmp_path: Path, name: object) -> 
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, content)
     assert caught.value.option == "DicomModalities.ct1.TlsSubject"
+
+
+@pytest.mark.parametrize("mode", ["offered", "required"])
+def test_user_identities_without_users_would_lock_devices_out(tmp_path: Path, mode: str) -> None:
+    content = {"DicomUserIdentity": mode, "Worklists": {"Enable": True}}
+    (error,) = refusals(loaded(tmp_path, content))
+    assert (error.option, error.line) == ("DicomUserIdentity", 2)
+    assert error.hint == 'write "RegisteredUsers": {"name": "a long password"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "warned"),
+    [
+        ({}, False),
+        ({"DicomUserIdentity": "offered"}, True),
+        ({"DicomUserIdentity": "required", "DicomTlsPort": 2762}, True),
+        ({"DicomUserIdentity": "required", "DicomTlsEnabled": True}, False),
+    ],
+)
+def test_passcodes_that_can_be_read_on_the_way_are_a_warning(
+    tmp_path: Path, content: Mapping[str, Any], warned: bool
+) -> None:
+    found = loaded(tmp_path, {"RegisteredUsers": USERS, "Worklists": {"Enable": True}} | dict(content))
+    told = [note for note in missing_here(found) if note.option == "DicomUserIdentity"]
+    assert bool(told) == warned
+    assert all("can be read on the way" in note.message for note in told)

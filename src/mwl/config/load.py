@@ -86,6 +86,7 @@ class Config:
     dicom_always_allow_get: bool
     dicom_always_allow_move: bool
     modalities: tuple[Modality, ...]
+    dicom_user_identity: Literal["ignored", "offered", "required"]
     default_encoding: str
     case_sensitive_person_names: bool
     dicom_scp_timeout_s: int

@@ -21,6 +21,7 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
     if not config.worklists.enable:
         errors.append(_refusal(loaded, "Worklists.Enable", _how_to_enable(loaded)))
     errors += _unusable_tls(loaded)
+    errors += _nobody_to_be(loaded)
     if config.http_server_enabled and config.remote_access_allowed:
         errors += _insecure_remote(loaded)
     return errors
@@ -52,6 +53,16 @@ def _unusable_tls(loaded: Loaded) -> list[ConfigError]:
         hint = 'write "DicomTlsEnabled": false to let callers without TLS in, too'
         errors.append(_at(loaded, "DicomTlsPort", message, hint))
     return errors
+
+
+def _nobody_to_be(loaded: Loaded) -> list[ConfigError]:
+    """Refuse to ask devices for users when there are none: each that offers one is locked out."""
+    config = loaded.config
+    if config.dicom_user_identity == "ignored" or config.registered_users:
+        return []
+    message = f"user identities are {config.dicom_user_identity}, and nobody is registered"
+    hint = 'write "RegisteredUsers": {"name": "a long password"}'
+    return [_at(loaded, "DicomUserIdentity", message, hint)]
 
 
 def _insecure_remote(loaded: Loaded) -> list[ConfigError]:
@@ -108,6 +119,7 @@ def missing_here(loaded: Loaded) -> list[Note]:
     notes += _missing_certificates(loaded)
     notes += _bound_in_vain(loaded)
     notes += _old_tls(loaded)
+    notes += _readable_passcodes(loaded)
     return notes
 
 
@@ -173,6 +185,14 @@ def _old_tls(loaded: Loaded) -> list[Note]:
 
 _BROKEN_VERSIONS = (1, 2, 3)
 """Values of `DicomTlsMinimumProtocolVersion` that RFC 8996 advises against."""
+
+
+def _readable_passcodes(loaded: Loaded) -> list[Note]:
+    config = loaded.config
+    if config.dicom_user_identity == "ignored" or config.dicom_tls_enabled:
+        return []
+    message = "the passcodes of devices can be read on the way: DicomPort is without TLS"
+    return [_warning(loaded, "DicomUserIdentity", message, 'write "DicomTlsEnabled": true')]
 
 
 def _missing_scripts(loaded: Loaded) -> list[Note]:

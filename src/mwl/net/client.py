@@ -62,7 +62,7 @@ _REJECTIONS: Mapping[tuple[int, int], str] = MappingProxyType(
         (1, 2): "application context name not supported",
         (1, 3): "calling AE title not recognised: register it with the server or change -aet",
         (1, 7): "called AE title not recognised: change -aec",
-        (2, 1): "no reason given",
+        (2, 1): "no reason given: it may want a user identity",
         (2, 2): "protocol version not supported",
         (3, 1): "temporary congestion",
         (3, 2): "local limit exceeded",

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, cast
 
 from mwl import telemetry
-from mwl.access import AccessPolicy, Caller, admit, allow
+from mwl.access import AccessPolicy, Caller, Refusal, admit, allow, identify, user_of
 from mwl.find import Outcome, Request, Search, Worklist
 from mwl.limits import WAITING_REQUESTS, Exceeded
 from mwl.net import report
@@ -45,7 +45,7 @@ from mwl.wire.negotiation import (
     Policy,
     negotiate,
 )
-from mwl.wire.pdu import Abort, AssociateReject, ReleaseRequest
+from mwl.wire.pdu import Abort, AssociateReject, ReleaseRequest, UserIdentity
 from mwl.wire.state import State
 
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
@@ -342,7 +342,10 @@ class DicomConnection(asyncio.Protocol):
         self._caller = Caller(
             request.calling_ae_title, request.called_ae_title, self.host, self._names
         )
-        if (reject := self._rejection(self._caller)) is not None:
+        reject = self._rejection(self._caller)
+        if reject is None and self._service.access.user_identity != "ignored":
+            reject = self._identify(request.user_information.user_identity)
+        if reject is not None:
             self._association.send(reject)
             return
         answer = negotiate(request, self._service.negotiation)
@@ -367,6 +370,18 @@ class DicomConnection(asyncio.Protocol):
             report.no_worklist(caller)
             return CALLED_AE_TITLE_NOT_RECOGNIZED
         self._worklist = worklist
+        return None
+
+    def _identify(self, identity: UserIdentity | None) -> AssociateReject | None:
+        """Find out the user who asks; tell why not (PS3.7 D.3.3.7.3)."""
+        found = identify(self._service.access, identity)
+        if isinstance(found, Refusal):
+            self._outcome = f"rejected: {found.explanation}"
+            report.no_user(self._caller, user_of(identity), found)
+            return AssociateReject(found.result, found.source, found.reason)
+        if found:
+            self._caller = replace(self._caller, user=found)
+            report.user(self._caller)
         return None
 
     def _receive_message(self, message: MessageReceived) -> None:

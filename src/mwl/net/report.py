@@ -183,6 +183,30 @@ def no_room(host: str, exceeded: Exceeded) -> None:
     )
 
 
+def user(caller: Caller) -> None:
+    """Report an association of a registered user."""
+    telemetry.emit(
+        "user_identified",
+        calling_ae_title=caller.calling_ae_title or None,
+        called_ae_title=caller.called_ae_title or None,
+        host=caller.host,
+        user=caller.user,
+    )
+
+
+def no_user(caller: Caller, name: str, refused: Refusal) -> None:
+    """Report an association that is rejected for its user identity."""
+    telemetry.emit(
+        "user_refused",
+        calling_ae_title=caller.calling_ae_title or None,
+        called_ae_title=caller.called_ae_title or None,
+        host=caller.host,
+        user=name or None,
+        reason=refused.explanation,
+        hint=refused.hint,
+    )
+
+
 def no_worklist(caller: Caller) -> None:
     """Report a called AE title that has no folder (`FolderPerCalledAet`)."""
     _refused(

@@ -113,6 +113,7 @@ class Metrics(Collector):
                 "association_refused",
                 "Associations and operations refused.",
             ),
+            ("mwl_users_refused", "user_refused", "Associations rejected for their user."),
             ("mwl_tls_refused", "tls_refused", "Connections on which no TLS was agreed upon."),
             ("mwl_peer_errors", "peer_error", "Breaches of the protocol by peers."),
             ("mwl_internal_errors", "internal_error", "Faults of this program."),

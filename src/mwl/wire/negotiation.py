@@ -50,6 +50,8 @@ APPLICATION_CONTEXT_NOT_SUPPORTED = AssociateReject(result=1, source=1, reason=2
 PROTOCOL_VERSION_NOT_SUPPORTED = AssociateReject(result=1, source=2, reason=2)
 CALLING_AE_TITLE_NOT_RECOGNIZED = AssociateReject(result=1, source=1, reason=3)
 CALLED_AE_TITLE_NOT_RECOGNIZED = AssociateReject(result=1, source=1, reason=7)
+# PS3.7 D.3.3.7.3: permanent, by the service-provider (ACSE); that without a reason is left.
+USER_IDENTITY_NOT_ACCEPTED = AssociateReject(result=1, source=2, reason=1)
 LOCAL_LIMIT_EXCEEDED = AssociateReject(result=2, source=3, reason=2)
 """Rejections in use (PS3.8 Table 9-21)."""
 

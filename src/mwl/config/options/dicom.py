@@ -134,6 +134,19 @@ DICOM: tuple[Option, ...] = (
         "rejected.",
     ),
     Option(
+        name="DicomUserIdentity",
+        field="dicom_user_identity",
+        kind="choice",
+        default="ignored",
+        choices=same("ignored", "offered", "required"),
+        from_orthanc=False,
+        help="What becomes of the user identity that a device may offer with its association. "
+        '"ignored" lets in whoever else may, as Orthanc does; with "offered" a user name, and its '
+        'passcode if there is one, must be of `RegisteredUsers`; with "required" every device must '
+        "offer such a name with its passcode. Others are rejected. Passcodes can be read on the "
+        "way unless DICOM is over TLS (`DicomTlsEnabled`).",
+    ),
+    Option(
         name="DefaultEncoding",
         field="default_encoding",
         kind="choice",

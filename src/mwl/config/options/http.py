@@ -75,7 +75,8 @@ HTTP: tuple[Option, ...] = (
         field="registered_users",
         kind="users",
         default={},
-        help="Who may use HTTP: name to password. Keep the file readable by the server alone.",
+        help="Who may use HTTP: name to password. With `DicomUserIdentity` they are also those of "
+        "devices. Keep the file readable by the server alone.",
     ),
     Option(
         name="SslEnabled",
