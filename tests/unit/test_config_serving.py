@@ -292,7 +292,9 @@ def test_user_identities_without_users_would_lock_devices_out(tmp_path: Path, mo
 def test_passcodes_that_can_be_read_on_the_way_are_a_warning(
     tmp_path: Path, content: Mapping[str, Any], warned: bool
 ) -> None:
-    found = loaded(tmp_path, {"RegisteredUsers": USERS, "Worklists": {"Enable": True}} | dict(content))
+    found = loaded(
+        tmp_path, {"RegisteredUsers": USERS, "Worklists": {"Enable": True}} | dict(content)
+    )
     told = [note for note in missing_here(found) if note.option == "DicomUserIdentity"]
     assert bool(told) == warned
     assert all("can be read on the way" in note.message for note in told)
