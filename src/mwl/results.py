@@ -329,7 +329,9 @@ class Results:
         place = 0
         while place < end:
             answers = _fitting(kept[place : min(place + BATCH_ANSWERS, end)], self._batch_bytes)
-            missing = [number for number, answer in enumerate(answers) if not answer]
+            # After a change few batches lack one, and `all` passes over the others in a quarter of
+            # the time.
+            missing = [] if all(answers) else _empty_places(answers)
             size = sum(map(len, answers)) if missing else 0
             for count, number in enumerate(missing):
                 if count == BATCH_ENCODED or size > self._batch_bytes:
@@ -400,6 +402,10 @@ class Results:
             counts = query.explain(sample)
             for criterion in sampled:
                 yield Exclusion(criterion.name, counts[criterion], len(sample))
+
+
+def _empty_places(answers: Sequence[bytes]) -> list[int]:
+    return [place for place, answer in enumerate(answers) if not answer]
 
 
 def _fitting(answers: list[bytes], limit: int) -> list[bytes]:
