@@ -320,7 +320,10 @@ def _tls() -> str:
                 "Names in certificates",
                 "not compared with addresses (IHE ITI-19); `TlsSubject` binds an AE title to one",
             ),
-            ("Session resumption", "none"),
+            (
+                "Session resumption",
+                "none by ticket; in TLS 1.2 by session ID, until certificates are read again",
+            ),
         )
     )
 

@@ -22,8 +22,8 @@ from mwl.find import QueryLimits
 from mwl.limits import LIMITS
 from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
-from mwl.net.handshake import Handshake
 from mwl.net.journal import Journal
+from mwl.net.over_tls import TlsConnection
 from mwl.web import Metrics
 from mwl.wire.association import Limits
 from mwl.wire.dimse import Command, CommandField, frame_command, frame_dataset
@@ -293,7 +293,7 @@ async def handshake_timeout(_: Path) -> str:
             raise AssertionError("no association begins before the handshake has ended")
 
         listener = await loop.create_server(
-            lambda: Handshake(lambda: context, dicom, server.connections, loop), "127.0.0.1", 0
+            lambda: TlsConnection(context, dicom, server.connections, loop), "127.0.0.1", 0
         )
         peer = await RawPeer.connect(listener.sockets[0].getsockname()[1])
         await peer.say(b"\x16")  # a byte, so that it is not merely silent

@@ -103,6 +103,12 @@ class RunningServer:
         """Port of HTTP, for a server that was started with `--http-port`."""
         return int(self.log.wait_for("http_listening").fields["port"])
 
+    @property
+    def tls_port(self) -> int:
+        """Port of DICOM over TLS, for a server that has one."""
+        speaks_tls = lambda line: line.fields.get("tls") == "true"  # noqa: E731 - one use
+        return int(self.log.wait_for("listening", speaks_tls).fields["port"])
+
     def stop(self) -> str:
         """End the server as an operator does, and give the whole log."""
         self.process.terminate()

@@ -225,7 +225,10 @@ class ClientAssociation:
             case Aborted():
                 raise PeerRefused(_abortion(event))
             case ConnectionLost():
-                raise PeerRefused("the peer closed the connection without a word")
+                maybe = ""
+                if self._peer.tls is None and not self._association.contexts:
+                    maybe = "; perhaps it speaks TLS"
+                raise PeerRefused(f"the peer closed the connection without a word{maybe}")
             case TimedOut():
                 raise PeerRefused(f"timed out: {event.which}")
             case _:

@@ -16,8 +16,8 @@ from mwl.errors import ConfigError
 from mwl.net.certificates import Watch
 from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection
-from mwl.net.handshake import Handshake
 from mwl.net.listening import BACKLOG
+from mwl.net.over_tls import TlsConnection
 from mwl.server.log import report_notes
 from mwl.server.over_http import OverHttp, Parts, scripts_of
 from mwl.server.reading import nothing, preload, watch
@@ -299,7 +299,7 @@ class Server:
             await self._listen_with(plain, sockets.plain, tls=False)
         if sockets.tls is not None and (certificates := self._tls) is not None:
             await self._listen_with(
-                lambda: Handshake(lambda: certificates.context, plain, connections, loop),
+                lambda: TlsConnection(certificates.context, plain, connections, loop),
                 sockets.tls,
                 tls=True,
             )

@@ -98,6 +98,9 @@ _RELEASE_RQ = 0x05
 _RELEASE_RP = 0x06
 _ABORT = 0x07
 
+# What other protocols begin with: RFC 8446 section 5.1 (a handshake, an alert)
+_FOREIGN: Mapping[int, str] = {0x16: ", as of TLS", 0x15: ", as of TLS"}
+
 _FIXED_BODY = 4  # body of RJ, RELEASE and ABORT: PS3.8 Tables 9-21, 9-24 to 9-26
 _FIXED_BODIES = frozenset({_ASSOCIATE_RJ, _RELEASE_RQ, _RELEASE_RP, _ABORT})
 _LIMITS: Mapping[int, Limit] = {
@@ -284,7 +287,8 @@ def _longest_body(pdu_type: int, associate_limit: int) -> int:
     if pdu_type in _LIMITS:
         return associate_limit
     raise RemoteProtocolError(
-        f"unrecognised PDU type 0x{pdu_type:02X}", reason=AbortReason.UNRECOGNIZED_PDU
+        f"unrecognised PDU type 0x{pdu_type:02X}{_FOREIGN.get(pdu_type, '')}",
+        reason=AbortReason.UNRECOGNIZED_PDU,
     )
 
 
