@@ -60,6 +60,8 @@ def test_the_other_steps_work_on_it(configuration: Path) -> None:
     done = run_mwl("explain", SAMPLES, "--config", configuration, *query)
     assert "DicomModalities" in done.stdout
     assert run_mwl("check", SAMPLES).returncode in {0, 1}
+    doctor = ("doctor", "--config", configuration, "--port", "0", "--http-port", "0", "--json")
+    assert json.loads(run_mwl(*doctor).stdout)["status"] in {"ok", "warn"}
 
 
 def test_options_that_the_page_says_work_do() -> None:

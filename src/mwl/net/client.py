@@ -270,7 +270,7 @@ async def associate(
         message = f"no TLS with {peer.host}:{peer.port}: {problem_of(error).reason}"
         raise PeerRefused(message) from error
     except (OSError, UnicodeError) as error:  # a name that cannot be one raises the latter
-        message = f"no connection to {peer.host}:{peer.port}: {_reason(error)}"
+        message = f"no connection to {peer.host}:{peer.port}: {reason_of(error)}"
         is_absent = isinstance(error, OSError) and not isinstance(error, socket.gaierror)
         raise PeerRefused(message, is_absent=is_absent) from error
     association = ClientAssociation(peer, reader, writer)
@@ -291,7 +291,8 @@ async def _connect(peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
     )
 
 
-def _reason(error: OSError | UnicodeError) -> str:
+def reason_of(error: OSError | UnicodeError) -> str:
+    """Say why no connection could be made, in the words of the system."""
     if not isinstance(error, OSError):
         return str(error)
     # asyncio has words of its own for what the system says; those of a name have no such number.

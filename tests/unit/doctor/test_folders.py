@@ -1,10 +1,8 @@
 """What `mwl doctor` says of folders. Tests may run as root, which may read everything: where that
 matters, they look as the user nobody."""
 
-import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,19 +11,8 @@ from mwl.doctor import Finding, folders
 from mwl.doctor.folders import Contents, Leases
 from mwl.store.directory import TRUSTED_FILE_SYSTEMS, WatchMode, subfolder
 from mwl.store.second_reader import Making
+from support.users import as_root, nobody
 from support.worklist_files import put, step, worklist
-
-NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture
