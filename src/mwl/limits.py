@@ -64,6 +64,10 @@ _REJECTED_FOR_NOW = (
     "The association is rejected for now: A-ASSOCIATE-RJ, transient, local limit exceeded."
 )
 _CUT = "The connection is closed."
+_CUT_SILENT = (
+    "The oldest connection that has not said who it is is closed, of the address that has the most "
+    "of them; where all have, the new one is."
+)
 _ABORTED_AS_PROVIDER = "The association is aborted: A-ABORT, source service-provider, reason {}."
 _ABORTED_AS_USER = "The association is aborted: A-ABORT, source service-user."
 _QUERY_REFUSED = "The query is answered with status A700 and a comment that says which limit."
@@ -98,7 +102,7 @@ CONNECTIONS = Limit(
     "they are.",
     reason="Twice the associations: one that says nothing is cut off by `Limits.ArtimTimeout`, and "
     "until then it takes no association from anybody.",
-    refusal=_CUT,
+    refusal=_CUT_SILENT,
 )
 CONNECTIONS_PER_HOST = Limit(
     name="Limits.ConnectionsPerHost",
@@ -109,7 +113,7 @@ CONNECTIONS_PER_HOST = Limit(
     bounds="TCP connections for DICOM open at once from one address.",
     reason="Half of all: one device that opens connections and says nothing leaves room for the "
     "others.",
-    refusal=_CUT,
+    refusal=_CUT_SILENT,
 )
 WAITING_REQUESTS = Limit(
     name="Limits.WaitingRequests",

@@ -244,6 +244,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "http_trouble": Event(
             Level.WARNING, "What the HTTP library complains of, such as a request that is none."
         ),
+        "few_descriptors": Event(
+            Level.WARNING,
+            "This process may have fewer files and sockets open (`ulimit -n`, `LimitNOFILE`) than "
+            "`Limits.Connections` asks for: how many, and how many connections are taken now.",
+        ),
         "log_interrupted": Event(
             Level.WARNING,
             "Lines of the log could not be written, and now they can again: about how many are "

@@ -2,9 +2,12 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pytest
 
 from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
@@ -13,6 +16,8 @@ from support.server import RunningServer, running_server
 from support.worklist_files import P1, P2, fill, put
 
 UNAVAILABLE = 0xC001
+FEW = 64
+"""Descriptors of a server that gets few."""
 
 
 def descriptors(server: RunningServer) -> int:
@@ -57,3 +62,43 @@ async def test_a_file_that_cannot_be_opened_is_a_failure_and_not_a_missing_patie
                 line = await asyncio.to_thread(server.log.wait_for, "store_unavailable")
                 assert line.fields["reason"] == "Too many open files"
             assert await query(association) == (2, 0)
+
+
+@pytest.mark.parametrize("http_first", [True, False])
+async def test_the_limit_of_files_is_reached_and_left_again(
+    tmp_path: Path, http_first: bool
+) -> None:
+    folder = fill(tmp_path / "items", {"p1.wl": P1})
+    few = ["prlimit", f"--nofile={FEW}"]
+    with running_server(folder, "--http-port", "0", under=few) as server:
+        if http_first:
+            await asyncio.to_thread(ask_http, server)
+        async with associate(peer(server), [MODALITY_WORKLIST_FIND]) as before:
+            assert await query(before) == (1, 0)
+            with idle_connections(server, 2 * FEW):
+                put(folder, "p2.wl", P2)
+                assert await query(before) == (2, 0), "who is there already is served"
+        # What was open is closed: everybody is served.
+        async with associate(peer(server), [MODALITY_WORKLIST_FIND]) as after:
+            assert await query(after) == (2, 0)
+        await asyncio.to_thread(ask_http, server)
+        assert server.log.events("internal_error") == []
+        told = server.log.wait_for("few_descriptors")
+        assert (told.fields["descriptors"], told.fields["connections"]) == ("64", "32")
+        refused = server.log.events("association_refused")
+        assert {line.fields["limit"] for line in refused} == {"Limits.Connections"}
+
+
+@contextmanager
+def idle_connections(server: RunningServer, count: int) -> Iterator[None]:
+    """Open connections and say nothing."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection((server.host, server.port)))
+        yield
+
+
+def ask_http(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=30) as asking:
+        asking.sendall(b"GET /system HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert asking.recv(1000).startswith(b"HTTP/1.1 200")

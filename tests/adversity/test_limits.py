@@ -167,11 +167,9 @@ async def associations_per_host(_: Path) -> str:
 
 async def connections_beyond(capacity: Capacity) -> str:
     async with serving(capacity=capacity) as server:
-        open_ones = [await RawPeer.connect(server.port) for _ in range(2)]
+        open_ones = [await associated(server) for _ in range(2)]
         peer = await RawPeer.connect(server.port)
         assert await peer.hear_end() == b""
-        await open_ones[0].say(ASSOCIATE)
-        await open_ones[0].hear()
         for each in (peer, *open_ones):
             await each.close()
     return "association_refused"

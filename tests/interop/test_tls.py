@@ -536,7 +536,7 @@ async def test_connections_that_have_not_agreed_count_and_are_told_of(
         try:
             async with asyncio.timeout(20):
                 waiting = [await asyncio.open_connection(*at) for _ in range(3)]
-                assert await waiting[2][0].read() == b""
+                assert await waiting[0][0].read() == b"", "the oldest makes way"
                 for _, writer in waiting:
                     writer.close()
                 await connections_of(server).closed()

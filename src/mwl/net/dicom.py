@@ -251,6 +251,12 @@ class DicomConnection(asyncio.Protocol):
         """Close the connection without a word, and without what was not read."""
         self._transport.abort()
 
+    def make_way(self, exceeded: Exceeded) -> None:
+        """Be cut for another, which may have more to say."""
+        self._outcome = "cut: silent, and another had no room"
+        report.no_room(self.host, exceeded)
+        self.cut()
+
     def look_at_clock(self, now: float) -> None:
         """Act on a timer of the association, if one of them has run out."""
         self._note_unsent(now)

@@ -129,6 +129,12 @@ class TlsConnection(asyncio.Protocol):
         """Close the connection without a word."""
         self._transport.abort()
 
+    def make_way(self, exceeded: Exceeded) -> None:
+        """Be cut for another, which may have more to say."""
+        self._is_refused = True
+        report.no_room(self.host, exceeded)
+        self.cut()
+
     # One step.
 
     def _is_agreed(self) -> bool:

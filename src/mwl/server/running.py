@@ -36,7 +36,7 @@ from mwl.server.serving import (
     https_certificates,
     service_of,
 )
-from mwl.server.sockets import DicomSockets, listen_as, raise_file_limit
+from mwl.server.sockets import DicomSockets, listen_as, within_file_limit
 from mwl.site import KnownModalities, Worklists, take_dictionary
 
 Ending = Literal["stop", "reset"]
@@ -99,10 +99,8 @@ class Server:
         config = self._config
         take_dictionary(config)
         loop = asyncio.get_running_loop()
-        connections = self._connections = Connections(
-            loop, self._service.limits, capacity_of(config)
-        )
-        raise_file_limit(config.limits.connections)
+        capacity = within_file_limit(capacity_of(config))
+        connections = self._connections = Connections(loop, self._service.limits, capacity)
         telemetry.write_together(partial(loop.call_later, LINES_TOGETHER_S))
         dicom_sockets, http_sockets = listen_as(config)
         await self._serve_dicom(connections, dicom_sockets)
@@ -180,9 +178,8 @@ class Server:
         self._start_scripts(retired[0] if retired else None)
         if self._connections is not None:
             self._connections.follow(self._service.limits)
-            self._connections.capacity = capacity_of(config)
+            self._connections.capacity = within_file_limit(capacity_of(config))
             self._connections.renew()
-            raise_file_limit(config.limits.connections)
             after_s = before.callback_timeout_s + LOOK_AGAIN_S
             self._retired = [each for each in self._retired if not each.is_closed]
             self._retired += [Retired(loop, each, self._connections, after_s) for each in retired]

@@ -2,28 +2,40 @@
 
 import resource
 import socket
+from dataclasses import replace
 from typing import NamedTuple
 
 from mwl import telemetry
 from mwl.config import Config
 from mwl.errors import ConfigError
+from mwl.net.connections import Capacity
 from mwl.net.listening import Named, listen, listen_on_loopback
 
 OTHER_FILES = 2096
 """Descriptors to have room for beside connections of DICOM: those of HTTP, folders and files."""
+
+KEPT_FILES = 256
+"""Descriptors that connections of DICOM never take, however few there are, but half of them at
+most: a query that cannot open a file fails."""
 
 _DICOM = Named("DicomHost", "DicomPort", "--port")
 _DICOM_TLS = Named("DicomHost", "DicomTlsPort", "DicomTlsPort")
 _HTTP = Named("HttpBindAddresses", "HttpPort", "--http-port")
 
 
-def raise_file_limit(connections: int) -> None:
-    """Ask for as many descriptors as so many connections may need, where we may."""
-    needed = connections + OTHER_FILES
+def within_file_limit(capacity: Capacity) -> Capacity:
+    """Ask for as many descriptors as are needed, where we may, and take no more than there are."""
+    needed = capacity.connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    room = soft - min(KEPT_FILES, soft // 2)
+    if soft == resource.RLIM_INFINITY or room >= capacity.connections:
+        return capacity
+    telemetry.emit("few_descriptors", descriptors=soft, connections=room)
+    return replace(capacity, connections=room)
 
 
 class DicomSockets(NamedTuple):
