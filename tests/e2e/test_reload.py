@@ -204,13 +204,11 @@ def test_rules_of_matching_and_the_ae_title_count_for_the_next_query(site: Site)
 
 async def test_other_limits_count_for_the_next_query_and_the_next_association(site: Site) -> None:
     with site.serve() as server:
-        assert asked_by(server, "CT1").final_status == 0
-        site.write(Limits={"Keys": 1})
-        assert reload(server).fields["changed"] == "Limits.Keys"
-        keys = ("PatientID", "PatientName")
-        assert findscu(server.host, server.port, *keys, calling="CT1").final_status == 0xA700
-        site.write(Limits={"Associations": 1})
-        reload(server)
+        many = "PatientName=" + "?*" * 6
+        assert findscu(server.host, server.port, many, calling="CT1").final_status == 0
+        site.write(Limits={"WildCards": 10, "Associations": 1})
+        assert reload(server).fields["changed"] == "Limits.Associations,Limits.WildCards"
+        assert findscu(server.host, server.port, many, calling="CT1").final_status == 0xA700
         peer = await associated(server)
         rejected = await asyncio.to_thread(echoscu, server.host, server.port)
         assert "Association Rejected" in rejected.stdout

@@ -37,6 +37,7 @@ from mwl.server.serving import (
     service_of,
 )
 from mwl.server.sockets import DicomSockets, listen_as, within_file_limit
+from mwl.server.supervisor import Supervisor
 from mwl.site import KnownModalities, Worklists, take_dictionary
 
 Ending = Literal["stop", "reset"]
@@ -44,6 +45,9 @@ Ending = Literal["stop", "reset"]
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 """Signals that end a server."""
+
+ENDING_S = 30.0
+"""Seconds for what comes after the associations: scripts end, what was read is remembered."""
 
 LINES_TOGETHER_S = 0.005
 """Seconds that a line of the log may wait for others: all that a kill without warning can lose."""
@@ -78,6 +82,7 @@ class Server:
         self._started = asyncio.Event()
         self._ended = asyncio.Event()
         self._had_terminal = has_terminal()
+        self._supervisor = Supervisor(os.environ)
         self._connections: Connections | None = None
         self._listeners: list[asyncio.Server] = []
         self._tls = dicom_certificates(config)
@@ -113,7 +118,13 @@ class Server:
         else:
             self._when_loaded()
         self._start_scripts()
+        self._supervisor.ready(self._status())
+        self._supervisor.watch(loop)
         return self
+
+    def _status(self) -> str:
+        where = f"{self.host}, port {self.port}"
+        return f"{self._config.dicom_ae_title} on {where}: {self._config.worklists.database}"
 
     def _start_scripts(self, before: Callbacks | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -136,23 +147,33 @@ class Server:
         """
         async with self._reloading:
             self._reload_asked = False  # who asks from now on asks for another one
-            through = asyncio.get_running_loop().call_soon_threadsafe
+            self._supervisor.reloading()
+            status = ""
             try:
-                prepared = await in_own_thread(
-                    partial(prepare, self._read, self._config, self._worklists, through),
-                    Prepared.discard,
-                )
+                prepared = await self._prepared()
+                self._take_over(prepared)
             except ConfigError as error:
+                status = f"The new configuration cannot be used: {error}"
                 more = len(getattr(error, "__notes__", ()))
                 telemetry.emit("reload_failed", error=str(error), more_errors=more or None)
                 raise
-            if self._http is not None:
-                await self._http.settled()
-            if self._ended.is_set():
-                prepared.discard()
-                raise ConfigError("the server ends")
-            self._take_over(prepared)
+            finally:
+                if not self._ended.is_set():
+                    self._supervisor.ready(status or self._status())
         return prepared.changes
+
+    async def _prepared(self) -> Prepared:
+        through = asyncio.get_running_loop().call_soon_threadsafe
+        prepared = await in_own_thread(
+            partial(prepare, self._read, self._config, self._worklists, through),
+            Prepared.discard,
+        )
+        if self._http is not None:
+            await self._http.settled()
+        if self._ended.is_set():
+            prepared.discard()
+            raise ConfigError("the server ends")
+        return prepared
 
     def _take_over(self, prepared: Prepared) -> None:
         """Put a configuration in force, in one go."""
@@ -196,6 +217,10 @@ class Server:
         if not self._listeners or self._connections is None:
             return
         telemetry.emit("stopping", associations=self._connections.associations)
+        if self._ending == "stop":
+            self._supervisor.stopping(self._config.shutdown_timeout_s + ENDING_S)
+        else:
+            self._supervisor.reloading()
         for listener in self._listeners:
             listener.close()
         if self._watch is not None:
@@ -209,6 +234,7 @@ class Server:
         for retired in self._retired:
             retired.close()
         self._worklists.close()
+        self._supervisor.end_watch()
         telemetry.emit("stopped")
         telemetry.write_together(None)
 
