@@ -4,10 +4,11 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.systems import MWL, ORTHANC, PYNETDICOM, WLMSCPFS
+from bench.systems import MWL, ORTHANC, PYNETDICOM, WLMSCPFS, System
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's own
 """A file system in memory."""
@@ -23,9 +24,11 @@ def memory() -> Path | None:
     return MEMORY
 
 
-def describe(form: str) -> dict[str, str]:
+def describe(
+    form: str, compared: Sequence[System] = (MWL, ORTHANC, WLMSCPFS, PYNETDICOM)
+) -> dict[str, str]:
     """Give what a reader needs to compare the figures of a form of the run with others."""
-    systems = {system.name: system.version() for system in (MWL, ORTHANC, WLMSCPFS, PYNETDICOM)}
+    systems = {system.name: system.version() for system in compared}
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "form": form,

@@ -14,7 +14,7 @@ from support.dcmtk import require
 from support.server import TIMEOUT_S, LogLine
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [ROOT / "scripts" / name for name in ("serve", "test", "check", "environment.sh")]
+SCRIPTS = [ROOT / "scripts" / name for name in ("serve", "test", "check", "soak", "environment.sh")]
 SCRIPTS.append(ROOT / ".ci" / "run")
 
 
