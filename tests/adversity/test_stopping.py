@@ -31,6 +31,8 @@ from support.worklist import Site
 MANY = 10_000
 QUICK = Limits(artim_timeout_s=0.4)
 """So that the clock looks often."""
+LENGTHY = Limits(artim_timeout_s=8.0)
+"""So that ARTIM ends nothing in time."""
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +100,8 @@ async def test_requests_that_wait_are_answered_too(large_site: Site) -> None:
             for _ in range(2):
                 pending, final = await hear_status(peer)
                 assert (pending, final.status) == (MANY, Status.SUCCESS)
-            await peer.say(RELEASE)
-            assert (await peer.hear())[0] == RELEASE_RP
+            assert (await peer.hear())[0] == RELEASE_RQ
+            await peer.say(RELEASED)
             await peer.close()
 
 
@@ -219,3 +221,41 @@ async def associated_beside(server: Listening) -> AsyncIterator[None]:
         tasks.create_task(release())
         yield
     await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("last_words", "answer", "outcome"),
+    [
+        pytest.param(RELEASE, RELEASE_RP, "released", id="released"),
+        pytest.param(
+            ASSOCIATE,
+            ABORT,
+            "aborted: AssociateRequest in state Sta6",
+            id="aborted",
+        ),
+    ],
+)
+async def test_nobody_waits_for_a_peer_that_does_not_hang_up(
+    last_words: bytes, answer: int, outcome: str
+) -> None:
+    with captured_log() as log:
+        async with listening(Site(), limits=LENGTHY) as server:
+            peer = await associated(server)
+            await peer.say(last_words)
+            assert (await peer.hear())[0] == answer
+            async with asyncio.timeout(2), stopping(server):
+                assert await peer.hear_end() == b""
+            await peer.close()
+    assert outcomes(log) == [outcome]
+
+
+async def test_how_an_association_ended_is_told_even_of_a_peer_that_does_not_hang_up() -> None:
+    with captured_log() as log:
+        async with listening(Site(), limits=LENGTHY) as server:
+            peer = await associated(server)
+            await peer.say(RELEASE)
+            assert (await peer.hear())[0] == RELEASE_RP
+            async with stopping(server, grace_s=0):
+                assert await peer.hear_end() == b""
+            await peer.close()
+    assert outcomes(log) == ["released"]

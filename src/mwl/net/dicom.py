@@ -208,9 +208,10 @@ class DicomConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the association at once: A-ABORT, source service-user (PS3.8 section 9.3.8)."""
-        self._end("aborted: the server stops")
-        self._association.send(Abort(source=0, reason=0))
-        self._flush()
+        if self._association.state is not State.AWAITING_TRANSPORT_CLOSE:
+            self._end("aborted: the server stops")
+            self._association.send(Abort(source=0, reason=0))
+            self._flush()
         self._transport.close()
 
     @property
@@ -244,6 +245,8 @@ class DicomConnection(asyncio.Protocol):
             case State.AWAITING_ASSOCIATE_REQUEST:
                 self._end("not begun: the server stops")
                 self.cut()
+            case State.AWAITING_TRANSPORT_CLOSE:
+                self._transport.close()  # it has ended, and its peer has not hung up
             case _:
                 pass  # it ends already
 
