@@ -10,7 +10,12 @@ from support.walkthrough import STATUS, Terminal, Typed, Written, is_shown, step
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["first-item.md", "new.md", "nothing-on-the-scanner.md", "howto/http.md"]
-PAGES += ["howto/worklists-over-http.md", "howto/callbacks.md", "howto/user-identity.md"]
+PAGES += [
+    "howto/worklists-over-http.md",
+    "howto/callbacks.md",
+    "howto/tls.md",
+    "howto/user-identity.md",
+]
 
 
 @pytest.fixture

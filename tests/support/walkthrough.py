@@ -3,12 +3,13 @@
 In a block marked `console` a line that begins with `$ ` is a command, what follows is its output.
 In the output `...` stands for any text of a line, and alone on a line for any lines. A command ends
 with status 0 unless the next one is `echo $?`. `mwl serve` runs on, as in a second terminal, until
-the page ends. It takes free ports here, which stand for the page's 4242 and 8042. A block of any
-other kind right behind a file's name in backquotes is the content of that file.
+the page ends. It takes free ports here, which stand for the page's 4242, 8042 and 2762. A block of
+any other kind right behind a file's name in backquotes is the content of that file.
 """
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.dcmtk import free_port
+
 TIMEOUT_S = 30.0
 """Longest that a command may take."""
 
 PAGE_PORT = "4242"
 PAGE_HTTP_PORT = "8042"
+PAGE_TLS_PORT = "2762"
 STATUS = "echo $?"
 """Asks for the exit status of the command before."""
 
-_LISTENING = re.compile(r" (http_)?listening .* port=(\d+)")
+_LISTENING = re.compile(r" (http_)?listening .* port=(\d+)\b(?! tls=true folder)")
 _BLOCK = re.compile(r"(?:`([\w.]+)`[^`]*?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -67,11 +71,15 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = {PAGE_PORT: PAGE_PORT, PAGE_HTTP_PORT: PAGE_HTTP_PORT}
+        self._ports = {
+            PAGE_PORT: PAGE_PORT,
+            PAGE_HTTP_PORT: PAGE_HTTP_PORT,
+            PAGE_TLS_PORT: str(free_port()),  # it stands in a file
+        }
         self._status = 0
         self._servers: list[subprocess.Popen[str]] = []
         self._environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{_dcmtk(folder)}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "COLUMNS": "120",
             "LC_ALL": "C.UTF-8",
@@ -80,6 +88,7 @@ class Terminal:
 
     def write(self, name: str, content: str) -> None:
         """Make a file."""
+        content = content.replace(PAGE_TLS_PORT, self._ports[PAGE_TLS_PORT])
         (self._folder / name).write_text(content, encoding="utf-8")
 
     def type(self, command: str) -> str:
@@ -140,6 +149,18 @@ class Terminal:
         for server in self._servers:
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=TIMEOUT_S)
+
+
+def _dcmtk(folder: Path) -> Path:
+    """Give a folder of DCMTK's programs: pynetdicom has some of the same names beside ours."""
+    programs = folder / ".dcmtk"
+    programs.mkdir()
+    ours = str(Path(sys.executable).parent)
+    others = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != ours)
+    for name in ("echoscu", "findscu"):
+        if (program := shutil.which(name, path=others)) is not None:
+            (programs / name).symlink_to(program)
+    return programs
 
 
 def is_shown(expected: tuple[str, ...], printed: str) -> bool:

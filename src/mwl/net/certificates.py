@@ -35,6 +35,8 @@ class Certificates:
         make: Makes one.
         files: The files.
         stamps: What tells that a file changed.
+        ends: Until when what is in force is valid, by file: of several certificates the one that
+            ends first; a file without any has none.
 
     Raises:
         ConfigError: No context can be made.
@@ -45,6 +47,7 @@ class Certificates:
         self.files = files
         self.stamps = self._look()
         self.context = make()
+        self.ends = dict(_ends(files))
 
     def refresh(self) -> bool:
         """Read the files again if they changed; tell whether others are in force now.
@@ -57,13 +60,14 @@ class Certificates:
             return False
         self.stamps = stamps
         self.context = self.make()
+        self.ends = dict(_ends(self.files))
         return True
 
     def take_over(self, other: "Certificates") -> bool:
         """Put other files in force, read already; tell whether anything changed."""
         has_changed = (self.files, self.stamps) != (other.files, other.stamps)
         self.make, self.files, self.stamps = other.make, other.files, other.stamps
-        self.context = other.context
+        self.context, self.ends = other.context, other.ends
         return has_changed
 
     def following(self) -> ssl.SSLContext:
@@ -77,18 +81,20 @@ class Certificates:
         return outer
 
     def days_left(self) -> Iterator[tuple[PemFile, float]]:
-        """Give the days for which each file is still valid, less than none when it is not.
-
-        Of several certificates the one that ends first counts; a file without any is left out.
-        """
-        for file in self.files:
-            with suppress(OSError, ValueError):
-                if ends := ends_in(file.path):
-                    left = min(ends) - datetime.now(UTC)
-                    yield file, left.total_seconds() / _DAY_S
+        """Give the days for which each file in force is valid, less than none when it is not."""
+        now = datetime.now(UTC)
+        for file, end in self.ends.items():
+            yield file, (end - now).total_seconds() / _DAY_S
 
     def _look(self) -> list[tuple[int, ...] | None]:
         return [_stamp(file) for file in self.files]
+
+
+def _ends(files: Sequence[PemFile]) -> Iterator[tuple[PemFile, datetime]]:
+    for file in files:
+        with suppress(OSError, ValueError):
+            if ends := ends_in(file.path):
+                yield file, min(ends)
 
 
 def _stamp(file: PemFile) -> tuple[int, ...] | None:

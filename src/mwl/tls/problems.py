@@ -90,8 +90,9 @@ def problem_of(error: Exception) -> Problem:
         case ssl.SSLEOFError():
             return _PROBLEMS["UNEXPECTED_EOF_WHILE_READING"]
         case ssl.SSLError():
-            said = (error.reason or str(error)).replace("_", " ").lower()
-            return _PROBLEMS.get(error.reason or "", Problem(f"the handshake failed: {said}"))
+            reason: str = getattr(error, "reason", None) or str(error)
+            said = reason.replace("_", " ").lower()
+            return _PROBLEMS.get(reason, Problem(f"the handshake failed: {said}"))
         case TimeoutError() | ConnectionAbortedError():
             return Problem("the handshake took too long", "see whether it speaks TLS on this port")
         case OSError():

@@ -159,8 +159,17 @@ async def test_the_days_left_are_those_of_what_ends_first(tmp_path: Path) -> Non
     found = following(tmp_path, AUTHORITY.issue("server", days=100))
     trusted = AUTHORITY.pem + AUTHORITY.issue("a", days=50).pem + AUTHORITY.issue("b", days=60).pem
     (tmp_path / "ca.pem").write_bytes(trusted)
-    left = Watch(asyncio.get_running_loop(), [found]).days_left()
-    assert left == {
+    watch = Watch(asyncio.get_running_loop(), [found])
+    assert watch.refresh() == []
+    assert watch.days_left() == {
         "DicomTlsCertificate": pytest.approx(100, abs=0.1),
         "DicomTlsTrustedCertificates": pytest.approx(50, abs=0.1),
     }
+
+
+async def test_the_days_left_are_those_of_what_is_in_force(tmp_path: Path) -> None:
+    found = following(tmp_path, AUTHORITY.issue("server", days=5))
+    watch = Watch(asyncio.get_running_loop(), [found])
+    (tmp_path / "server.pem").write_bytes(AUTHORITY.issue("server").pem)  # its key is to come
+    assert len(watch.refresh()) == 1
+    assert watch.days_left()["DicomTlsCertificate"] == pytest.approx(5, abs=0.1)
