@@ -15,7 +15,8 @@ from mwl.telemetry import EVENTS
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = ["conformance.md"]
-PAGES += [f"reference/{name}.md" for name in ("checks", "doctor", "events", "limits", "options")]
+TABLES = ("checks", "doctor", "events", "exit-statuses", "limits", "options")
+PAGES += [f"reference/{name}.md" for name in TABLES]
 
 
 @pytest.fixture(scope="module")

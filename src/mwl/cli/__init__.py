@@ -3,8 +3,7 @@
 A module is imported when its command is used, so that a short command does not wait for the
 imports of the server.
 
-Exit status: 0 all well, 1 the peer or the service said no, 2 the command line, the configuration
-or a file that was given cannot be used.
+Exit statuses are a table: `mwl.cli.exit_statuses`.
 """
 
 import errno
@@ -21,6 +20,7 @@ from typer.core import TyperGroup
 
 from mwl import __version__
 from mwl.cli.arguments import EXIT_STATUS
+from mwl.cli.exit_statuses import IN_SHORT
 
 
 class _Place(NamedTuple):
@@ -103,6 +103,7 @@ app = typer.Typer(
     name="mwl",
     cls=_Commands,
     help="A DICOM Modality Worklist server, and the tools to ask one.",
+    epilog=IN_SHORT,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
