@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -238,7 +239,7 @@ def test_only_root_can_look_as_another(monkeypatch: pytest.MonkeyPatch, folder: 
 
     monkeypatch.setattr(os, "initgroups", refused)
     status, output = run(folder, "--user", "nobody")
-    assert (status, "sudo mwl doctor --user nobody" in output) == (2, True)
+    assert (status, "sudo mwl doctor" in output) == (2, True)
 
 
 def test_what_is_being_done_is_said_on_a_terminal_and_is_no_part_of_the_output(
@@ -261,3 +262,52 @@ def test_what_is_being_done_is_said_on_a_terminal_and_is_no_part_of_the_output(
     assert "\x1b" not in done.stdout
     assert b"looking at ports" in shown
     assert shown.endswith(b"\r\x1b[K")
+
+
+UNIT = """LoadState=loaded
+User={user}
+AmbientCapabilities=cap_lease cap_net_bind_service
+LimitNOFILE=65536
+CacheDirectory=mwl
+StateDirectory=mwl
+"""
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for systemd, which tests cannot start: what it is asked and what it says."""
+    script = tmp_path / "bin" / "systemctl"
+    script.parent.mkdir()
+    text = UNIT.format(user=pwd.getpwuid(os.geteuid()).pw_name)
+    (tmp_path / "unit").write_text(text, encoding="utf-8")
+    script.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/unit\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    return tmp_path
+
+
+def test_a_unit_says_as_whom_with_what_and_where_it_runs(
+    systemd: Path, folder: Path, ports: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    _, found = findings(folder, "--unit", "mwl", *ports)
+    assert (systemd / "asked").read_text().split()[-2:] == ["--", "mwl.service"]
+    assert found["user"][0]["level"] == "ok"
+    assert found["cache"][0]["subject"] == "/var/cache/mwl"
+    assert found["descriptors"][0]["subject"] == "mwl.service"
+    assert found["descriptors"][0]["found"].startswith("65536 ")
+
+
+def test_a_unit_that_is_not_there_ends_with_2(systemd: Path, folder: Path) -> None:
+    (systemd / "unit").write_text("LoadState=not-found\nUser=\n")
+    status, output = run(folder, "--unit", "nwl")
+    assert (status, "there is no unit nwl.service" in output) == (2, True)
+    (systemd / "bin" / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    status, output = run(folder, "--unit", "mwl")
+    assert (status, "systemd cannot be asked" in output) == (2, True)
+
+
+def test_a_unit_has_its_user(folder: Path) -> None:
+    status, output = run(folder, "--unit", "mwl", "--user", "root")
+    assert (status, "either --user or --unit" in output) == (2, True)

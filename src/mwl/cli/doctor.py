@@ -58,6 +58,15 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
             show_default=False,
         ),
     ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Unit of systemd that runs the server, such as mwl: look as its user, with its "
+            "capabilities, folders and limits; only root can.",
+            show_default=False,
+        ),
+    ] = None,
     no_echo: Annotated[
         bool, typer.Option("--no-echo", help="Do not ask the modalities (C-ECHO).")
     ] = False,
@@ -80,6 +89,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
     """
     # After the arguments are read: the help does not wait for the server's parts.
     from mwl.cli.examination import Wanted, examine  # noqa: PLC0415
+    from mwl.doctor.units import unit_of  # noqa: PLC0415
 
     telemetry.configure("none")
     try:
@@ -87,8 +97,11 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
             raise ConfigError(
                 "give either a FOLDER or --config", hint="try `mwl doctor --config /etc/mwl/`"
             )
-        if user is not None:
-            _become(user)
+        if user is not None and unit is not None:
+            raise ConfigError("give either --user or --unit: a unit has its user")
+        found = None if unit is None else unit_of(unit)
+        if (name := found.user if found else user) is not None:
+            _become(name)
     except InputError as error:
         fail(error)
     given = {"dicom_port": port, "http_port": http_port}
@@ -96,7 +109,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
         folder=folder,
         configuration=config or [],
         overrides={name: value for name, value in given.items() if value is not None},
-        is_user_stated=user is not None,
+        is_user_stated=name is not None,
+        unit=found,
         asks=not no_echo,
         timeout_s=timeout,
     )
@@ -129,7 +143,7 @@ def _become(name: str) -> None:
         os.setuid(entry.pw_uid)
     except PermissionError:
         raise InputError(
-            f"only root can look as {name}", option="--user", hint=f"sudo mwl doctor --user {name}"
+            f"only root can look as {name}", option="--user", hint="sudo mwl doctor ..."
         ) from None
     os.environ["HOME"] = entry.pw_dir
 

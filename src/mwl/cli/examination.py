@@ -14,6 +14,7 @@ from mwl.config import Config, Loaded, Modality, Note, check, missing_here, of_f
 from mwl.doctor import Finding, certificates, fail, folders, machine, modalities, ok, ports, warn
 from mwl.doctor.modalities import Device
 from mwl.doctor.ports import Place
+from mwl.doctor.units import Unit
 from mwl.errors import ConfigError
 from mwl.matching import DIALECTS
 from mwl.net.client import Peer
@@ -54,6 +55,7 @@ class Wanted:
         configuration: Files or folders of the configuration.
         overrides: Fields of `Config` that the command line sets.
         is_user_stated: Whether the user said as whom to look.
+        unit: The unit of systemd that runs the server, where the user named one.
         asks: Whether modalities are asked.
         timeout_s: Seconds that each of them has.
     """
@@ -62,6 +64,7 @@ class Wanted:
     configuration: Sequence[Path]
     overrides: Mapping[str, Any]
     is_user_stated: bool
+    unit: Unit | None
     asks: bool
     timeout_s: float
 
@@ -86,17 +89,23 @@ def _of_site(config: Config, wanted: Wanted, tell: Progress) -> Iterator[Finding
     take_dictionary(config)
     tell("loading scripts")
     yield from _scripts(config)
-    yield from _folders(config, tell)
+    yield from _folders(config, wanted.unit, tell)
     tell("looking at ports")
-    process, found = asyncio.run(_ports(config))
+    process, found = asyncio.run(_ports(config, wanted.unit))
     yield from found
     yield from _http(config)
     yield from _certificates(config)
     limit, whose = machine.descriptor_limit(process)
+    if wanted.unit is not None:
+        limit, whose = wanted.unit.files, wanted.unit.name
     count = len(_worklist_folders(config))
     yield machine.descriptors(limit, config.limits.connections, count, whose)
     yield from _clock()
     yield from _modalities(config, wanted, tell)
+
+
+def _has(unit: Unit | None, capability: str) -> bool:
+    return unit is not None and capability in unit.capabilities
 
 
 def user_name(user_id: int) -> str:
@@ -189,7 +198,7 @@ def _worklist_folders(config: Config) -> Sequence[Path]:
         return []
 
 
-def _folders(config: Config, tell: Progress) -> Iterator[Finding]:
+def _folders(config: Config, unit: Unit | None, tell: Progress) -> Iterator[Finding]:
     root = config.worklists.database.absolute()
     user_id = machine.effective_user_id()
     user = user_name(user_id)
@@ -206,15 +215,18 @@ def _folders(config: Config, tell: Progress) -> Iterator[Finding]:
         yield ok("files", str(root), f"of {len(served)} folders the first {FOLDERS_READ} are read")
     for path in served[:FOLDERS_READ]:
         if folders.may(path, os.R_OK | os.X_OK):
-            yield from _files(path, config, user, tell)
+            yield from _files(path, config, user, unit, tell)
     limits, used = machine.inotify_limits(), machine.inotify_in_use(user_id)
     if config.worklists.watch != "scan":
         yield machine.inotify(limits, used, len(served))
     setting = config.worklists.snapshot
-    yield folders.cache(cache_folder(setting, os.environ), setting, user)
+    environment = os.environ | (dict(unit.environment) if unit else {})
+    yield folders.cache(cache_folder(setting, environment), setting, user)
 
 
-def _files(path: Path, config: Config, user: str, tell: Progress) -> Iterator[Finding]:
+def _files(
+    path: Path, config: Config, user: str, unit: Unit | None, tell: Progress
+) -> Iterator[Finding]:
     mode = config.worklists.watch
     needs_step = not DIALECTS[config.worklists.compatibility].skips_missing_sequences
     found = folders.contents(
@@ -229,13 +241,15 @@ def _files(path: Path, config: Config, user: str, tell: Progress) -> Iterator[Fi
         kind = folders.file_system(path)
         yield folders.watch(path, mode, kind, found)
         tried = folders.leases(path)
-        yield folders.lease(path, kind, tried, {owner: user_name(owner) for owner in tried.refused})
+        names = {owner: user_name(owner) for owner in tried.refused}
+        may_lease = _has(unit, "CAP_LEASE")
+        yield folders.lease(path, kind, tried, names, may_lease=may_lease)
 
 
 # ------------------------------------------------------------------------------- network
 
 
-async def _ports(config: Config) -> tuple[int | None, list[Finding]]:
+async def _ports(config: Config, unit: Unit | None) -> tuple[int | None, list[Finding]]:
     """Look at each port; give the process that has that of DICOM, and what was found."""
     main = "DICOM over TLS" if config.dicom_tls_enabled else "DICOM"
     places = [Place(main, "DicomPort", config.dicom_host, config.dicom_port)]
@@ -246,7 +260,10 @@ async def _ports(config: Config) -> tuple[int | None, list[Finding]]:
     looked = [await _look(config, place) for place in places]
     # HTTP that asks for a password does not say whose it is.
     is_ours = bool(looked[0].answer and looked[0].answer.is_ours)
-    return looked[0].process, [ports.port(one, is_ours=is_ours) for one in looked]
+    return looked[0].process, [
+        ports.port(one, is_ours=is_ours, may_bind=_has(unit, "CAP_NET_BIND_SERVICE"))
+        for one in looked
+    ]
 
 
 async def _look(config: Config, place: Place) -> ports.Look:

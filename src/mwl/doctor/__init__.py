@@ -6,6 +6,7 @@
     folders        the worklist folder, its files, the cache
     ports          who has a port, and what answers there
     certificates   files of TLS
+    units          how systemd runs a server
     modalities     the devices of `DicomModalities`
 
 Nothing is changed by looking, and no value of a worklist item is shown. A check is given what it

@@ -258,7 +258,9 @@ def _grants_lease(file: Path) -> bool:
         return False
 
 
-def lease(path: Path, kind: str, found: Leases, names: Mapping[int, str]) -> Finding:
+def lease(
+    path: Path, kind: str, found: Leases, names: Mapping[int, str], *, may_lease: bool = False
+) -> Finding:
     """Judge whether half a file can be told from a whole one.
 
     Args:
@@ -266,12 +268,15 @@ def lease(path: Path, kind: str, found: Leases, names: Mapping[int, str]) -> Fin
         kind: Type of its file system.
         found: What was tried.
         names: Names of owners, by their numbers.
+        may_lease: Whether the server has CAP_LEASE although the user that looks has not.
     """
     shown = str(path)
     if kind not in TRUSTED_FILE_SYSTEMS:
         told = f"{kind or 'this file system'} cannot tell whether somebody writes a file"
         mend = "let writers rename finished files into the folder"
         return warn("lease", shown, told, mend)
+    if found.refused and may_lease:
+        return ok("lease", shown, "the kernel says it to the service, which has CAP_LEASE")
     if found.refused:
         owners = ", ".join(f"{count} of {names[owner]}" for owner, count in found.refused.items())
         told = f"whether these are being written cannot be asked: {owners}"

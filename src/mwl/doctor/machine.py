@@ -33,7 +33,7 @@ def user(user_id: int, name: str, *, is_stated: bool) -> Finding:
         return fail("user", name, f"may not read this program, {barred}", mend)
     if user_id or is_stated:
         return ok("user", name, f"looks as user {user_id}")
-    mend = "sudo mwl doctor --user NAME ..., the user of the service; --user root if that is it"
+    mend = "--unit mwl, where systemd runs it; --user NAME elsewhere; --user root if that is it"
     found = "root may do what the user of the service perhaps may not"
     return warn("user", name, found, mend)
 

@@ -80,6 +80,10 @@ def problem_of(place: Place) -> OSError | None:
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(place.host))
                 probe.bind(address)
+    except PermissionError as error:
+        # Of a port that needs a privilege the kernel does not say first whether it is taken.
+        taken = any(True for _ in _listening_inodes(place.port))
+        return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) if taken else error
     except (OSError, UnicodeError) as error:
         return error if isinstance(error, OSError) else OSError(None, str(error))
     return None
@@ -194,18 +198,21 @@ class Look:
     answer: Answer | None = None
 
 
-def port(look: Look, *, is_ours: bool = False) -> Finding:
+def port(look: Look, *, is_ours: bool = False, may_bind: bool = False) -> Finding:
     """Judge a place to listen on.
 
     Args:
         look: What was seen.
         is_ours: Whether what does not say who it is counts as a server of mwl.
+        may_bind: Whether the server has CAP_NET_BIND_SERVICE although the user that looks has not.
     """
     place, problem = look.place, look.problem
     if problem is None:
         return ok("port", place.shown, "free")
     if problem.errno == errno.EADDRINUSE:
         return _taken(look, is_ours=is_ours)
+    if problem.errno == errno.EACCES and may_bind:
+        return ok("port", place.shown, "free for the service, which has CAP_NET_BIND_SERVICE")
     if problem.errno == errno.EACCES:
         found = f"user {os.geteuid()} may not take a port below {_unprivileged()} by itself"
         mend = (
@@ -219,7 +226,11 @@ def port(look: Look, *, is_ours: bool = False) -> Finding:
 
 def _taken(look: Look, *, is_ours: bool) -> Finding:
     place, process, answer = look.place, look.process, look.answer
-    who = f"process {process}, {command_of(process)}" if process else "another user's process"
+    who = (
+        f"process {process}, {command_of(process)}"
+        if process
+        else "a process that this user may not look into"
+    )
     found = answer.found if answer else "it was not asked who it is"
     if answer is not None and answer.is_ours is not None:
         is_ours = answer.is_ours

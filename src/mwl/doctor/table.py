@@ -28,8 +28,8 @@ CHECKS: tuple[Check, ...] = (
         "As whom `mwl doctor` looks: what root may read, the server's user perhaps may not.",
         "It is root, and nobody said as whom the server runs.",
         "That user may not read this program.",
-        "`sudo mwl doctor --user NAME ...` with the user of the service; `--user root` where that "
-        "is meant.",
+        "`sudo mwl doctor --unit mwl ...` where systemd runs it, `--user NAME` elsewhere; "
+        "`--user root` where that is meant.",
     ),
     Check(
         "configuration",

@@ -185,6 +185,7 @@ def test_a_lease_is_not_had_on_files_of_others(folder: Path) -> None:
     found = folders.lease(folder, "ext4", tried, {0: "root"})
     assert (found.level, "1 of root" in found.found) == ("warn", True)
     assert "CAP_LEASE" in found.mend
+    assert folders.lease(folder, "ext4", tried, {0: "root"}, may_lease=True).level == "ok"
 
 
 def test_a_file_that_is_being_written_has_leases(folder: Path) -> None:

@@ -10,6 +10,7 @@ from mwl.doctor.ports import Answer, Look, Place
 from mwl.net.client import Peer
 from support.dcmtk import running_wlmscpfs
 from support.server import running_server
+from support.users import as_root, nobody
 
 
 def dicom(port: int, host: str = "127.0.0.1") -> Place:
@@ -86,6 +87,23 @@ def test_http_that_wants_a_password_is_whose_the_other_ports_are() -> None:
 def test_a_port_that_needs_a_privilege_is_warned_of() -> None:
     found = ports.port(Look(dicom(104), PermissionError(errno.EACCES, "denied")))
     assert (found.level, "CAP_NET_BIND_SERVICE" in found.mend) == ("warn", True)
+    allowed = Look(dicom(104), PermissionError(errno.EACCES, "denied"))
+    assert ports.port(allowed, may_bind=True).level == "ok"
+
+
+@as_root
+def test_a_port_that_needs_a_privilege_and_is_taken_is_told_as_taken() -> None:
+    for number in range(1000, 1024):
+        try:
+            other = socket.create_server(("127.0.0.1", number))
+        except OSError:
+            continue
+        with other, nobody():
+            problem = ports.problem_of(dicom(number))
+        assert problem is not None
+        assert problem.errno == errno.EADDRINUSE
+        return
+    pytest.skip("every port below 1024 is taken")
 
 
 def test_an_address_that_is_not_here_fails() -> None:
