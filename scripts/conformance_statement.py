@@ -11,7 +11,10 @@ from pathlib import Path
 
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, __version__
 from mwl.attributes import ATTRIBUTES, Attribute
-from mwl.config import OPTIONS, Option
+from mwl.audit import messages
+from mwl.audit.syslog import LIMIT_BYTES as SYSLOG_LIMIT_BYTES
+from mwl.audit.syslog import MESSAGE_ID
+from mwl.config import OPTIONS, SYSLOG_PORTS, Option
 from mwl.dataset import (
     CODE_EXTENSIONS,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -332,6 +335,31 @@ def _text(value: str) -> Callable[[], str]:
     return lambda: value
 
 
+AUDIT_TRIGGERS = (
+    (messages.APPLICATION_START, "the server listens"),
+    (messages.APPLICATION_STOP, "the server has ended in good order"),
+    (
+        messages.QUERY,
+        "a C-FIND was answered or refused; a search over HTTP; a query that the SCU sends",
+    ),
+    (
+        messages.PROCEDURE_RECORD,
+        "an item was created, changed or deleted, over HTTP or in the folder; read over HTTP",
+    ),
+    (messages.LOGIN, "a name and password over HTTP that are not right"),
+    (messages.NODE_AUTHENTICATION, "an association was rejected, or TLS came to nothing"),
+    (
+        messages.RESTRICTED_FUNCTION,
+        "a C-FIND, C-ECHO or HTTP request was refused; Lua was run over HTTP",
+    ),
+    (
+        messages.SECURITY_CONFIGURATION,
+        "certificates were read again, or could not be; a known modality was changed over HTTP",
+    ),
+    (messages.RECORDING_STARTED, "messages before this one were dropped: how many, and since when"),
+)
+"""What makes the server send each kind of message."""
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "version": _text(__version__),
     "implementation_class_uid": _text(IMPLEMENTATION_CLASS_UID),
@@ -384,10 +412,14 @@ TABLES: Mapping[str, Callable[[], str]] = {
         "default an identity is accepted and not looked at. The SCU sends none."
     ),
     "scu_identity": _text(", no user identity"),
-    "audit_text": _text(
-        "No audit trail profile is claimed. The [log](reference/events.md) has a line for each "
-        "association, query and refusal."
+    "audit": lambda: _rows(
+        (kind.event.meaning, "" if kind.type is None else kind.type.meaning, kind.event.value, why)
+        for kind, why in AUDIT_TRIGGERS
     ),
+    "audit_port_udp": _text(str(SYSLOG_PORTS["udp"])),
+    "audit_port_tls": _text(str(SYSLOG_PORTS["tls"])),
+    "audit_limit": _text(f"{SYSLOG_LIMIT_BYTES:,}"),
+    "audit_message_id": _text(f"`{MESSAGE_ID}`"),
     "rejections": lambda: _rows(_REJECTIONS),
     "abortions": lambda: _rows(_ABORTIONS),
     "echo_statuses": _text("0000 (Success), or 0124 when the caller may not use it"),

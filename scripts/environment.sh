@@ -20,16 +20,19 @@ apt_install() {
     fail "apt-get could not install $1; what it said is above"
 }
 
-# install_orthanc REASON: without its service. Debian starts a service when it installs one;
-# policy-rc.d asks it not to, for this installation.
-install_orthanc() (
+# install_orthanc REASON: without its service.
+install_orthanc() { apt_install_quietly orthanc "$1"; }
+
+# apt_install_quietly PACKAGES REASON: without their services. Debian starts a service when it
+# installs one; policy-rc.d asks it not to, for this installation.
+apt_install_quietly() (
   policy=/usr/sbin/policy-rc.d
   if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
   fi
-  apt_install orthanc "$1"
+  apt_install "$1" "$2"
 )
 
 is_new_enough() {

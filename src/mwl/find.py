@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mwl import limits, telemetry
 from mwl.callbacks import Callbacks, Candidate, Origin
@@ -29,6 +29,9 @@ from mwl.matching import Policy, Query
 from mwl.matching import compile as compile_query
 from mwl.results import BATCH_ENCODED, Batch, Exclusion, Results, Variant
 from mwl.wire.dimse import Status, frame_dataset
+
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
 
 READ_SLICE = 64
 """Changed files read at a time, in files: about 6 ms, then other associations get a turn."""
@@ -161,14 +164,17 @@ class Worklist:
 
     Attributes:
         results: Results of the queries asked last.
+        auditor: Is told of items that change; None without an audit trail.
     """
 
     def __init__(self, catalog: Catalog, rules: Rules, callbacks: Callbacks | None = None) -> None:
         self.catalog = catalog
         self.rules = rules
         self.callbacks = callbacks
+        self.auditor: Auditor | None = None
         self._told_version: int | None = None
-        """Version of the catalog that event hooks know of; None until all is read."""
+        """Version of the catalog that event hooks and the auditor know of; None until all is
+        read."""
         self.results = Results(catalog, rules.limits.answers_buffered)
         self._is_ready = False
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
@@ -374,20 +380,30 @@ class Worklist:
     def _read_until(self, ticket: int) -> Generator[None, None, None]:
         while not self.catalog.is_current(ticket):
             self.catalog.read(READ_SLICE)
-            self._tell_changes(ticket)
+            self._tell_changes()
             if not self.catalog.is_current(ticket):
                 yield
         self._is_ready = True
+        if self._told_version is None:
+            self._told_version = self.catalog.version  # an empty folder is read without a step
 
-    def _tell_changes(self, ticket: int) -> None:
-        """Tell event hooks what was read, but for what was there when the server started."""
-        if self.callbacks is None or not self.callbacks.hears_events:
+    def _tell_changes(self) -> None:
+        """Tell who listens what was read, but for what was there when the server started."""
+        hooks, auditor = self.callbacks, self.auditor
+        if hooks is not None and not hooks.hears_events:
+            hooks = None
+        if hooks is None and auditor is None:
             return
         version = self.catalog.version
         if self._told_version is not None:
-            for removed, added in self.catalog.changes_since(self._told_version) or ():
-                self.callbacks.tell_items(removed, added)
-        if self._told_version is not None or self.catalog.is_current(ticket):
+            changes = self.catalog.changes_since(self._told_version)
+            if changes is None and auditor is not None:
+                auditor.lost(version - self._told_version)
+            for removed, added in changes or ():
+                if hooks is not None:
+                    hooks.tell_items(removed, added)
+                if auditor is not None:
+                    auditor.changed(self.catalog, removed, added)
             self._told_version = version
 
     def _query(self, request: Request, identifier: bytes, transfer_syntax: str) -> Query:

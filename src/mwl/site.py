@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwl.access import AccessPolicy, KnownCaller
 from mwl.callbacks import Callbacks, Settings
@@ -28,6 +29,9 @@ from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot
 from mwl.tls.contexts import Credentials, PemFile
 
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
+
 
 class Worklists:
     """The worklists of a server, by called AE title.
@@ -40,6 +44,8 @@ class Worklists:
 
     Attributes:
         callbacks: What the site's own scripts and hooks do to queries; None without any.
+        auditor: Is told of items that change, in the worklists opened from then on; None without
+            an audit trail.
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,6 +55,7 @@ class Worklists:
         self.callbacks: Callbacks | None = None
         self.callbacks = self.load_callbacks(config)
         self._scripts: Callbacks | None = None
+        self.auditor: Auditor | None = None
 
     def _take(self, config: Config) -> None:
         """Let folders be read as a configuration says, from now on."""
@@ -157,7 +164,9 @@ class Worklists:
             snapshot=self._snapshot(folder),
             second_reader=self._second_reader,
         )
-        return self.of_store(store)
+        worklist = self.of_store(store)
+        worklist.auditor = self.auditor
+        return worklist
 
     def of_store(self, store: Store, *, tells_doubts: bool = True) -> Worklist:
         """Give the worklist that this site would make of another store."""
@@ -433,6 +442,16 @@ def https_credentials(config: Config) -> Credentials:
     )
 
 
+def audit_credentials(config: Config) -> Credentials:
+    """Say who this server is to the receiver of audit messages, and whom it believes."""
+    audit = config.audit
+    return Credentials(
+        certificate=_pem(audit.certificate, "Audit.Certificate"),
+        private_key=_pem(audit.private_key, "Audit.PrivateKey"),
+        trusted=_pem(audit.trusted_certificates, "Audit.TrustedCertificates"),
+    )
+
+
 def credentials_in_use(config: Config) -> list[Credentials]:
     """Give who this server is wherever it encrypts."""
     found = []
@@ -440,6 +459,8 @@ def credentials_in_use(config: Config) -> list[Credentials]:
         found.append(dicom_credentials(config))
     if config.http_server_enabled and config.ssl_enabled:
         found.append(https_credentials(config))
+    if config.audit.destination is not None and config.audit.destination.scheme == "tls":
+        found.append(audit_credentials(config))
     return found
 
 

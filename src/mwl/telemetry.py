@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import starmap
@@ -220,6 +220,29 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             Level.WARNING,
             "A certificate expires soon or has expired: the option that names it, its file, and "
             "the days left.",
+        ),
+        "audit_undelivered": Event(
+            Level.WARNING,
+            "Audit messages do not reach their destination (`Audit.Destination`): why, of a "
+            'receiver as "it", and how many wait in the spool. They are sent when they can be.',
+        ),
+        "audit_delivered": Event(
+            Level.INFO, "Audit messages reach their destination again; how many still wait."
+        ),
+        "audit_spool_unavailable": Event(
+            Level.ERROR,
+            "The spool of audit messages takes no more, because it is full or its disk is: they "
+            "wait in memory as long as there is room.",
+        ),
+        "audit_dropped": Event(
+            Level.ERROR,
+            "Audit messages were lost, because neither spool nor memory had room for them: how "
+            "many since the last such line, which comes once a minute at most.",
+        ),
+        "audit_damaged": Event(
+            Level.ERROR,
+            "Bytes of the spool of audit messages could not be read, and what they said is lost. "
+            "After a kill or a power cut it may be the last message.",
         ),
         "http_listening": Event(
             Level.INFO, "The server takes HTTP requests: address and port, whether with TLS."
@@ -495,6 +518,12 @@ class _Writer:
 _LINE_END = ord("\n")
 
 
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Is given an event and its fields; must not raise, nor take long, nor change them."""
+
+_LISTENERS: dict[str, tuple[Listener, ...]] = {}
+"""Who hears of an event, beside the log."""
+
 _LEVELS: dict[str, str | None] = {}
 """For each event, the name of its level when that is written, else None."""
 _WRITERS: list[_Writer] = []
@@ -561,6 +590,26 @@ def enabled(event: str) -> bool:
     return _LEVELS[event] is not None
 
 
+def hear(events: Iterable[str], listener: Listener) -> Callable[[], None]:
+    """Tell a listener of some events too, whether they are written or not.
+
+    Returns:
+        What ends it.
+    """
+    names = tuple(events)
+    for name in names:
+        _LISTENERS[name] = (*_LISTENERS.get(name, ()), listener)
+
+    def end() -> None:
+        for name in names:
+            others = tuple(one for one in _LISTENERS.get(name, ()) if one is not listener)
+            _LISTENERS[name] = others
+            if not others:
+                del _LISTENERS[name]
+
+    return end
+
+
 def emit(event: str, /, **fields: Any) -> None:
     """Count an event and write its line when its level is on.
 
@@ -580,6 +629,9 @@ def emit(event: str, /, **fields: Any) -> None:
     """
     level = _LEVELS[event]
     COUNTS[event] += 1
+    if _LISTENERS and event in _LISTENERS:
+        for listener in _LISTENERS[event]:
+            listener(event, fields)
     if level is None:
         return
     if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):

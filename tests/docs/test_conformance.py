@@ -16,6 +16,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from mwl.attributes import ATTRIBUTES
+from mwl.audit import messages
 from mwl.config import OPTIONS
 from mwl.dataset import ENCODINGS, SINGLE_VALUE_TEXT_VRS, TRANSFER_SYNTAXES, CharacterSet, Element
 from mwl.matching.keys import IllegalKeyError, Kind, key_of
@@ -264,3 +265,11 @@ async def test_more_contexts_than_are_taken_are_aborted() -> None:
     assert (kind, body[2]) == (ABORT, 0)
     stated = beyond("Presentation contexts of an association")
     assert stated == "A-ABORT, source service-user: there is no association."
+
+
+def test_every_kind_of_audit_message_is_stated() -> None:
+    kinds = [value for value in vars(messages).values() if isinstance(value, messages.Kind)]
+    stated = [row[:3] for row in rows("6.3 Audit")]
+    for kind in kinds:
+        meaning = "" if kind.type is None else kind.type.meaning
+        assert [kind.event.meaning, meaning, kind.event.value] in stated

@@ -16,6 +16,7 @@ PAGES += [
     "howto/tls.md",
     "howto/user-identity.md",
 ]
+PAGES += ["howto/audit.md"]
 
 
 @pytest.fixture

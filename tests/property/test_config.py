@@ -90,6 +90,10 @@ def _valid(option: Any) -> st.SearchStrategy[object]:
         "paths": st.lists(st.text("abc/.", min_size=1, max_size=8), max_size=3),
         "optional file": st.text("abc/.", max_size=8),
         "hooks": st.lists(st.sampled_from(["our_ris", "a.py", "/b/c.py"]), max_size=3),
+        "state folder": st.sampled_from(["auto", "folder", "/a/b"]),
+        "audit destination": st.sampled_from(
+            ["", "file:a.xml", "file:///a/b.xml", "udp://host", "tls://[::1]:6514", "udp://h:1"]
+        ),
         "cache": st.sampled_from(["off", "auto", "folder", "/a/b"]),
         "modalities": st.dictionaries(
             st.text("abc", max_size=3),
@@ -111,7 +115,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
 
 @given(CONFIGURATIONS)
 def test_what_is_in_force_reads_back_as_the_same_configuration(flat: Mapping[str, Any]) -> None:
-    content: dict[str, Any] = {"Worklists": {}, "Limits": {}}
+    content: dict[str, Any] = {"Worklists": {}, "Limits": {}, "Audit": {}}
     for name, value in flat.items():
         section, _, key = name.rpartition(".")
         (content[section] if section else content)[key] = value

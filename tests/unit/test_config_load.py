@@ -9,6 +9,8 @@ import pytest
 from mwl import dataset
 from mwl.config import (
     OPTIONS,
+    AuditConfig,
+    AuditDestination,
     Checked,
     Config,
     DictionaryEntry,
@@ -92,11 +94,13 @@ def test_every_field_has_one_option_and_every_option_a_field() -> None:
     top = {option.field for option in OPTIONS if not option.section}
     of_section = {
         name: {option.field for option in OPTIONS if option.section == name}
-        for name in ("Worklists", "Limits")
+        for name in ("Worklists", "Limits", "Audit")
     }
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert top == fields - {"worklists", "limits", "loopback_may_query", "http_may_fail", "as_read"}
-    for name, section in (("Worklists", WorklistsConfig), ("Limits", LimitsConfig)):
+    others = {"loopback_may_query", "http_may_fail", "as_read"}
+    assert top == fields - {"worklists", "limits", "audit"} - others
+    sections = {"Worklists": WorklistsConfig, "Limits": LimitsConfig, "Audit": AuditConfig}
+    for name, section in sections.items():
         assert of_section[name] == {field.name for field in dataclasses.fields(section)}
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
 
@@ -649,3 +653,53 @@ def test_a_password_that_nobody_has_is_a_warning(tmp_path: Path) -> None:
     assert (note.kind, note.option) == ("warning", "AuthenticationEnabled")
     content = {"AuthenticationEnabled": True, "RegisteredUsers": {"nurse": "Tulpe"}}
     assert checked(tmp_path, content).notes == []
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", None),
+        ("file:audit.xml", "file:{folder}/audit.xml"),
+        ("file:/var/log/audit.xml", "file:/var/log/audit.xml"),
+        ("file:///var/log/audit.xml", "file:/var/log/audit.xml"),
+        ("udp://log.example", "udp://log.example:514"),
+        ("udp://192.0.2.1:1514/", "udp://192.0.2.1:1514"),
+        ("tls://log.example", "tls://log.example:6514"),
+        ("tls://[2001:db8::1]:1", "tls://[2001:db8::1]:1"),
+    ],
+)
+def test_a_destination_of_audit_messages_is_read(
+    tmp_path: Path, written: str, expected: str | None
+) -> None:
+    destination = config_of(tmp_path, {"Audit": {"Destination": written}}).audit.destination
+    if expected is None:
+        assert destination is None
+    else:
+        assert isinstance(destination, AuditDestination)
+        assert str(destination) == expected.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("audit.xml", "file:", "http://log.example", "udp://", "udp://log.example:0"),
+        *("tls://log.example:99999", "tls://[::1", "tls://log.example/path", "udp:log.example"),
+        *("tls://user@log.example", 7, None),
+    ],
+)
+def test_what_is_no_destination_of_audit_messages_is_refused(
+    tmp_path: Path, written: object
+) -> None:
+    error = the_error(tmp_path, json.dumps({"Audit": {"Destination": written}}))
+    assert error.option == "Audit.Destination"
+    assert "udp://host:port" in error.message
+
+
+def test_an_option_of_a_section_at_the_top_is_told_where_it_belongs(tmp_path: Path) -> None:
+    file = tmp_path / "mwl.json"
+    file.write_text('{"Audit": {"SpoolSizes": ""}, "SpoolSize": 5}', encoding="utf-8")
+    notes = {note.option: note.hint for note in check([file], {}).notes}
+    assert notes == {
+        "Audit.SpoolSizes": "did you mean SpoolSize?",
+        "SpoolSize": 'write it inside "Audit": {...}',
+    }

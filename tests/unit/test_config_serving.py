@@ -298,3 +298,24 @@ def test_passcodes_that_can_be_read_on_the_way_are_a_warning(
     told = [note for note in missing_here(found) if note.option == "DicomUserIdentity"]
     assert bool(told) == warned
     assert all("can be read on the way" in note.message for note in told)
+
+
+def with_audit(**audit: Any) -> Mapping[str, Any]:
+    return {"Worklists": {"Enable": True, "Database": "."}, "Audit": audit}
+
+
+def test_audit_messages_over_tls_to_nobody_known_are_refused(tmp_path: Path) -> None:
+    (error,) = refusals(loaded(tmp_path, with_audit(Destination="tls://log.example")))
+    assert error.option == "Audit.TrustedCertificates"
+    for content in (
+        with_audit(Destination="tls://log.example", TrustedCertificates="ca.pem"),
+        with_audit(Destination="udp://log.example"),
+        with_audit(),
+    ):
+        assert refusals(loaded(tmp_path, content)) == []
+
+
+def test_a_certificate_for_audit_messages_that_is_missing_is_a_warning(tmp_path: Path) -> None:
+    content = with_audit(Destination="tls://log.example", TrustedCertificates="ca.pem")
+    note = the_warning(tmp_path, content)
+    assert note.option == "Audit.TrustedCertificates"

@@ -7,6 +7,7 @@ command line alone: everything else gets what it needs as arguments.
 
 from mwl.config.document import default_file, in_force, origins
 from mwl.config.load import (
+    AuditConfig,
     Checked,
     Config,
     LimitsConfig,
@@ -20,11 +21,20 @@ from mwl.config.load import (
 from mwl.config.option import Option, modality_of
 from mwl.config.options import OPTIONS
 from mwl.config.serving import missing_here, refusals, require_worklist
-from mwl.config.values import MANUFACTURERS, DictionaryEntry, Modality
+from mwl.config.values import (
+    MANUFACTURERS,
+    SYSLOG_PORTS,
+    AuditDestination,
+    DictionaryEntry,
+    Modality,
+)
 
 __all__ = [
     "MANUFACTURERS",
     "OPTIONS",
+    "SYSLOG_PORTS",
+    "AuditConfig",
+    "AuditDestination",
     "Checked",
     "Config",
     "DictionaryEntry",

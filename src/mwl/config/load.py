@@ -19,7 +19,7 @@ from mwl.config.orthanc import (
     KNOWN_WORKLIST_OPTIONS,
 )
 from mwl.config.source import KeyPath, Place, Source, read
-from mwl.config.values import DictionaryEntry, Modality
+from mwl.config.values import AuditDestination, DictionaryEntry, Modality
 from mwl.errors import ConfigError
 
 
@@ -60,6 +60,21 @@ class LimitsConfig:
     slow_write_timeout_s: int
     slow_read_timeout_s: int
     answers_buffered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """Section `Audit`. The fields are explained in `mwl.config.options.OPTIONS`."""
+
+    destination: AuditDestination | None
+    trusted_certificates: Path | None
+    check_server_name: bool
+    certificate: Path | None
+    private_key: Path | None
+    source_id: str
+    enterprise_site_id: str
+    spool_folder: Path | None
+    spool_size_mib: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +142,7 @@ class Config:
     shutdown_timeout_s: int
     worklists: WorklistsConfig
     limits: LimitsConfig
+    audit: AuditConfig
     loopback_may_query: bool = False
     http_may_fail: bool = False
     as_read: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -284,6 +300,7 @@ class _Reader:
         config = Config(
             worklists=WorklistsConfig(**values["Worklists"]),
             limits=LimitsConfig(**values["Limits"]),
+            audit=AuditConfig(**values["Audit"]),
             as_read=self._source.values,
             **values[""],
         )

@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from mwl.config.values import (
+    AuditDestination,
     DictionaryEntry,
     Modality,
+    audit_destination,
     dictionary_entries,
     dictionary_to_json,
     modalities_to_json,
@@ -189,6 +191,19 @@ def _cache(value: object, option: Option, folder: Path) -> str:
     return str(value) if value in ("auto", "off") else str(_path(value, option, folder))
 
 
+def _state(value: object, option: Option, folder: Path) -> Path | None:
+    return None if value == "auto" else _path(value, option, folder)
+
+
+def _audit_destination(value: object, option: Option, folder: Path) -> AuditDestination | None:
+    if value == "":
+        return None
+    found = audit_destination(value, folder) if isinstance(value, str) else None
+    if found is None:
+        raise refused(value, option)
+    return found
+
+
 def _users(value: object, option: Option, folder: Path) -> Mapping[str, str]:
     del folder
     # The message of `refused` would show the passwords.
@@ -290,6 +305,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             lambda paths: [str(path) for path in paths],
         ),
         "cache": Kind('the path of a folder, "auto" or "off"', _cache),
+        "state folder": Kind(
+            'the path of a folder or "auto"', _state, lambda path: str(path or "auto")
+        ),
+        "audit destination": Kind(
+            "file:/path/of/a/file, udp://host:port, tls://host:port, or nothing",
+            _audit_destination,
+            lambda destination: "" if destination is None else str(destination),
+        ),
         "modalities": Kind(
             'an object: {"name": ["AE TITLE", "host", 104]} or '
             '{"name": {"AET": "AE TITLE", "Host": "host", "Port": 104}}',

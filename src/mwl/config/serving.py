@@ -22,6 +22,7 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
         errors.append(_refusal(loaded, "Worklists.Enable", _how_to_enable(loaded)))
     errors += _unusable_tls(loaded)
     errors += _nobody_to_be(loaded)
+    errors += _unusable_audit(loaded)
     if config.http_server_enabled and config.remote_access_allowed:
         errors += _insecure_remote(loaded)
     return errors
@@ -63,6 +64,18 @@ def _nobody_to_be(loaded: Loaded) -> list[ConfigError]:
     message = f"user identities are {config.dicom_user_identity}, and nobody is registered"
     hint = 'write "RegisteredUsers": {"name": "a long password"}'
     return [_at(loaded, "DicomUserIdentity", message, hint)]
+
+
+def _unusable_audit(loaded: Loaded) -> list[ConfigError]:
+    """Give what is missing for audit messages over TLS."""
+    audit = loaded.config.audit
+    if audit.destination is None or audit.destination.scheme != "tls":
+        return []
+    if audit.trusted_certificates is None:
+        message = "audit messages go over TLS, and nothing vouches for their receiver"
+        hint = 'write "TrustedCertificates": "/path/of/trusted.pem" into Audit'
+        return [_at(loaded, "Audit.TrustedCertificates", message, hint)]
+    return []
 
 
 def _insecure_remote(loaded: Loaded) -> list[ConfigError]:
@@ -133,6 +146,13 @@ def _missing_certificates(loaded: Loaded) -> list[Note]:
             ("DicomTlsCertificate", config.dicom_tls_certificate),
             ("DicomTlsPrivateKey", config.dicom_tls_private_key),
             ("DicomTlsTrustedCertificates", config.dicom_tls_trusted_certificates),
+        ]
+    audit = config.audit
+    if audit.destination is not None and audit.destination.scheme == "tls":
+        files += [
+            ("Audit.TrustedCertificates", audit.trusted_certificates),
+            ("Audit.Certificate", audit.certificate),
+            ("Audit.PrivateKey", audit.private_key),
         ]
     return [
         _warning(loaded, option, f"{path.absolute()} is no file", "the server does not start")

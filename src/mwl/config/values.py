@@ -1,9 +1,11 @@
-"""Values of options that have parts of their own: known modalities, dictionary entries."""
+"""Values of options that have parts of their own: modalities, dictionary entries, destinations."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from mwl.errors import ConfigError
 from mwl.tls.names import meant_by
@@ -329,3 +331,58 @@ def _entries(
 
 def _within(option: str, name: str, error: ConfigError) -> ConfigError:
     return ConfigError(error.message, option=".".join(filter(None, (option, name, error.option))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditDestination:
+    """Where audit messages go: the value of `Audit.Destination`.
+
+    Args:
+        scheme: How they get there.
+        path: The file; None for a receiver.
+        host: Name or address of the receiver; empty for a file.
+        port: Its port; 0 for a file.
+    """
+
+    scheme: Literal["file", "udp", "tls"]
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"file:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+SYSLOG_PORTS: Mapping[str, int] = {
+    # RFC 5426 section 3.3, RFC 5425 section 4.1
+    "udp": 514,
+    "tls": 6514,
+}
+"""Ports of a receiver when none is given."""
+
+
+def audit_destination(text: str, folder: Path) -> AuditDestination | None:
+    """Read the value of `Audit.Destination`; None when it is none.
+
+    Args:
+        text: The value.
+        folder: Where a relative path starts.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme == "file":
+        path = rest.removeprefix("//")
+        return AuditDestination(scheme="file", path=folder / path) if path else None
+    if scheme not in SYSLOG_PORTS:
+        return None
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.path.strip("/") or parts.query or parts.username or port == 0:
+        return None
+    kind: Literal["udp", "tls"] = "udp" if scheme == "udp" else "tls"
+    return AuditDestination(scheme=kind, host=host, port=port or SYSLOG_PORTS[scheme])

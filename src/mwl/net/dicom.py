@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, Refusal, admit, allow, identify, user_of
@@ -48,6 +48,9 @@ from mwl.wire.negotiation import (
 from mwl.wire.pdu import Abort, AssociateReject, ReleaseRequest, UserIdentity
 from mwl.wire.state import State
 
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
+
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
 _C_FIND_RQ = CommandField.C_FIND_RQ
 _C_CANCEL_RQ = CommandField.C_CANCEL_RQ
@@ -68,6 +71,7 @@ class Service:
         limits: Sizes and times of an association; may be replaced, for those that come later.
         values_in_log: Whether log lines may hold the values of keys (`DeidentifyLogs` false).
         journal: Where each query is noted.
+        auditor: Is told of each query; None without an audit trail.
     """
 
     access: AccessPolicy
@@ -76,6 +80,7 @@ class Service:
     limits: Limits
     values_in_log: bool = False
     journal: Journal = field(default_factory=lambda: Journal(0))
+    auditor: "Auditor | None" = None
 
     def take_over(self, other: "Service") -> None:
         """Let the rules of another service count from now on, but for who may ask."""
@@ -558,6 +563,8 @@ class DicomConnection(asyncio.Protocol):
             with_values=self._service.values_in_log,
             journal=self._service.journal,
         )
+        if self._service.auditor is not None:
+            report.audit(self._service.auditor, self._caller, message, outcome)
         callbacks = self._worklist.callbacks
         if callbacks is not None and callbacks.hears_events:
             report.query_event(callbacks, self._caller, outcome, milliseconds)

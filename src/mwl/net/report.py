@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mwl import telemetry
 from mwl.access import Caller, Refusal
@@ -40,6 +41,9 @@ from mwl.wire.dimse import Status
 from mwl.wire.negotiation import NegotiatedContext, Result
 from mwl.wire.pdu import AssociateAccept, AssociateRequest
 
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
+
 KEYS_REMEMBERED = 256
 """Queries whose keys are remembered as text, in queries: devices repeat themselves."""
 
@@ -64,6 +68,9 @@ they look as they should: a device set up wrongly may send a name as a date."""
 
 HIDDEN = "(hidden: DeidentifyLogs)"
 """Stands for a value that the log may not hold."""
+
+_ANSWERED = (Status.SUCCESS, Status.CANCEL, Status.PENDING)
+"""Statuses of a query that did not fail, ended early or not."""
 
 _PDU_NAMES = {
     1: "A-ASSOCIATE-RQ",
@@ -277,7 +284,7 @@ def query(
     journal: Journal,
 ) -> None:
     """Report one query and how it ended: in the log and in the journal."""
-    failed = outcome.status not in (Status.SUCCESS, Status.CANCEL, Status.PENDING)
+    failed = outcome.status not in _ANSWERED
     keys = _keys(message, outcome, with_values=with_values)
     journal.note(
         caller.calling_ae_title,
@@ -309,6 +316,14 @@ def query(
     )
     if outcome.matches and telemetry.enabled("query_matched"):
         _matched(caller, outcome)
+
+
+def audit(auditor: "Auditor", caller: Caller, message: MessageReceived, outcome: Outcome) -> None:
+    """Note one query and how it ended for the audit trail."""
+    failed = outcome.status not in _ANSWERED
+    problem = outcome.comment or f"status {outcome.status:04X}" if failed else None
+    syntax = message.context.transfer_syntax
+    auditor.queried(caller, message.dataset or b"", syntax, problem)
 
 
 def query_event(

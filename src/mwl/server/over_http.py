@@ -19,6 +19,7 @@ from mwl.errors import ConfigError, InputError, RequestRefused
 from mwl.net.certificates import Certificates
 from mwl.net.dicom import Service
 from mwl.net.listening import AGAIN_S, OnDemand, Running
+from mwl.server.auditing import Auditing
 from mwl.server.reloading import Changes
 from mwl.site import KnownModalities, Worklists, dicom_credentials
 from mwl.tls.contexts import client_context
@@ -39,6 +40,7 @@ class Parts:
         associations: Gives the number of those that are open.
         days_left: Gives the days left of each certificate, by its option.
         modalities: The known modalities.
+        auditing: The audit trail; None without.
         stop: Ends the server.
         reset: Ends the server and starts it again with its configuration read anew.
         reload: Reads the configuration anew and takes it over.
@@ -51,6 +53,7 @@ class Parts:
     dicom_port: int
     associations: Callable[[], int]
     days_left: Callable[[], Mapping[str, float]]
+    auditing: Auditing | None
     stop: Callable[[], object]
     reset: Callable[[], object]
     reload: Callable[[], Awaitable[Changes]]
@@ -194,7 +197,9 @@ class OverHttp:
                 telemetry.COUNTS,
                 parts.days_left,
                 telemetry.LIMIT_REFUSALS,
+                None if parts.auditing is None else parts.auditing.trail,
             ),
+            auditor=service.auditor,
         )
 
     async def _reload(self) -> "web.Reloaded":
@@ -223,6 +228,7 @@ class OverHttp:
             users=config.registered_users,
             hosts=frozenset(host.lower() for host in config.http_hosts),
             describe_errors=config.http_describe_errors,
+            auditor=self._parts.service.auditor,
             admit=None if scripts_of(config, self._worklists) is None else self._admit,
         )
 

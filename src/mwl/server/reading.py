@@ -1,4 +1,4 @@
-"""Reading the folder while nobody asks: at the start, and for event hooks from then on."""
+"""Reading the folder while nobody asks: at the start, and for who hears of items from then on."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ to be there before a query asks for a rare attribute, late enough for those who 
 """
 
 EVENTS_WITHIN_S = 1.0
-"""Seconds after which event hooks hear of items that changed, at the latest."""
+"""Seconds after which hooks and the audit trail hear of items that changed, at the latest."""
 
 
 def nothing() -> None:
@@ -66,7 +66,7 @@ def _load(worklist: Worklist) -> Generator[None, None, None]:
 
 
 def watch(loop: asyncio.AbstractEventLoop, worklists: Worklists) -> Callable[[], None]:
-    """Look for changes although nobody asks, so that event hooks hear of items soon.
+    """Look for changes although nobody asks, so that who listens hears of items soon.
 
     Returns:
         What ends it.

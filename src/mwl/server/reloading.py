@@ -58,6 +58,13 @@ def changes(running: Config, new: Config) -> Changes:
     values: dict[str, Any] = {
         option.field: _value(running, option) for option in kept if not option.section
     }
+    for section in {option.section.lower() for option in kept if option.section}:
+        fields = {
+            option.field: _value(running, option)
+            for option in kept
+            if option.section.lower() == section
+        }
+        values[section] = dataclasses.replace(getattr(new, section), **fields)
     config = dataclasses.replace(
         new,
         **values,

@@ -18,6 +18,7 @@ from mwl.net.connections import Connections
 from mwl.net.dicom import DicomConnection
 from mwl.net.listening import BACKLOG
 from mwl.net.over_tls import TlsConnection
+from mwl.server.auditing import Auditing, auditing_of
 from mwl.server.log import report_notes
 from mwl.server.over_http import OverHttp, Parts, scripts_of
 from mwl.server.reading import nothing, preload, watch
@@ -87,6 +88,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._tls = dicom_certificates(config)
         self._https = https_certificates(config)
+        self._audit: Auditing | None = None
         self._watch: Watch | None = None
         self._preloading: Callable[[], None] = nothing
         self._watching: Callable[[], None] = nothing
@@ -99,9 +101,21 @@ class Server:
         """Listen, and begin to read the folder; queries wait until it is read.
 
         Raises:
-            ConfigError: The address cannot be listened on.
+            ConfigError: The address cannot be listened on, or audit messages cannot be kept.
         """
-        config = self._config
+        self._audit = auditing_of(self._config, self._worklists)
+        try:
+            await self._start()
+        except BaseException:
+            if self._audit is not None:
+                self._audit.abandon()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        config, audit = self._config, self._audit
+        if audit is not None:
+            self._worklists.auditor = self._service.auditor = audit.auditor
         take_dictionary(config)
         loop = asyncio.get_running_loop()
         capacity = within_file_limit(capacity_of(config))
@@ -111,16 +125,18 @@ class Server:
         await self._serve_dicom(connections, dicom_sockets)
         if http_sockets:
             self._serve_http(connections, http_sockets)
-        self._watch = Watch(loop, [one for one in (self._tls, self._https) if one is not None])
+        every = (self._tls, self._https, None if audit is None else audit.certificates)
+        self._watch = Watch(loop, [one for one in every if one is not None])
         self._watch.start()
         if (worklist := self._worklists.of_everyone()) is not None:
             self._preloading = preload(loop, worklist, self._when_loaded)
         else:
             self._when_loaded()
         self._start_scripts()
+        if audit is not None:
+            audit.auditor.started()
         self._supervisor.ready(self._status())
         self._supervisor.watch(loop)
-        return self
 
     def _status(self) -> str:
         where = f"{self.host}, port {self.port}"
@@ -131,8 +147,8 @@ class Server:
         if (callbacks := scripts_of(self._config, self._worklists)) is not None:
             callbacks.rest = self.rest
             callbacks.started(loop.call_soon_threadsafe, before)
-            if callbacks.hears_events:
-                self._watching = watch(loop, self._worklists)
+        if self._audit is not None or (callbacks is not None and callbacks.hears_events):
+            self._watching = watch(loop, self._worklists)
 
     def _let_in(self, policy: AccessPolicy) -> None:
         self._service.access = policy
@@ -192,6 +208,8 @@ class Server:
         retired = self._worklists.take_over(config, prepared.callbacks)
         self._service.take_over(service_of(config, self._worklists))
         self._modalities.take_over(config)
+        if self._audit is not None:
+            self._audit.take_over(config, self._worklists)
         if self._http is not None:
             self._http.take_over(config)
         self._watching()
@@ -235,6 +253,8 @@ class Server:
             retired.close()
         self._worklists.close()
         self._supervisor.end_watch()
+        if self._audit is not None:
+            await self._audit.stop()
         telemetry.emit("stopped")
         telemetry.write_together(None)
 
@@ -283,6 +303,8 @@ class Server:
             self._connections.hurry()
         if self._http is not None:
             self._http.hurry()
+        if self._audit is not None:
+            self._audit.hurry()
 
     def end(self, ending: Ending) -> None:
         """Let `serve` return."""
@@ -363,6 +385,7 @@ class Server:
             dicom_port=self.port,
             associations=lambda: connections.associations,
             days_left=self._days_left,
+            auditing=self._audit,
             stop=partial(loop.call_soon, self.end, "stop"),
             reset=partial(loop.call_soon, self.end, "reset"),
             reload=self.reload,

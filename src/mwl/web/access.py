@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -23,6 +24,9 @@ from mwl.callbacks import HttpRequest
 from mwl.errors import RequestRefused
 from mwl.web.entrance import plain_path
 from mwl.web.errors import ApiError, error_response
+
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
 
 REALM = "Orthanc Secure Area"
 """What a browser is told to ask a password for; scripts may have it written down."""
@@ -47,6 +51,7 @@ class Rules:
             loopback (`HttpHosts`).
         describe_errors: Whether a refusal says why (`HttpDescribeErrors`).
         admit: Asks a script of the site last (`IncomingHttpRequestFilter`); None without one.
+        auditor: Is told who was refused; None without an audit trail.
     """
 
     remote_allowed: bool = False
@@ -55,6 +60,7 @@ class Rules:
     hosts: frozenset[str] = frozenset()
     describe_errors: bool = True
     admit: Admit | None = field(default=None, repr=False)
+    auditor: "Auditor | None" = field(default=None, repr=False)
 
 
 def refusal(rules: Rules, method: str, client: str, headers: Headers) -> ApiError | None:
@@ -203,6 +209,9 @@ class Guard:
             status=refused.http_status,
             reason=str(refused),
         )
+        if (auditor := self.rules.auditor) is not None:
+            words = f"{method} {path}: {refused}"
+            auditor.refused(user_of(headers), client, refused.http_status, words)
         described = self.rules.describe_errors
         await error_response(refused, method, path, described=described)(scope, receive, send)
 

@@ -1,6 +1,5 @@
 """Many items in one request: each row for itself, the names of all brought to the disk at once."""
 
-import asyncio
 import json
 import re
 import uuid
@@ -10,10 +9,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from mwl.audit.actor import Actor
 from mwl.errors import MwlError, SourceChanged, WriteError
 from mwl.find import Worklist
 from mwl.store import ABSENT, ANYTHING, Write, entity_tag
 from mwl.store.writing import require_safe
+from mwl.web.auditing import actor_of
 from mwl.web.conditions import quoted
 from mwl.web.context import Context
 from mwl.web.desk import Desk, Order, Placed, api_error_of, catch_up, findings_of, source_of
@@ -109,7 +110,7 @@ class _Batch:
         taken: set[str] = set()
         async for value in in_turns(values):
             rows.append(await self._prepared(worklist, value, taken, force=force))  # noqa: PERF401
-        await self._write(worklist, rows)
+        await self._write(worklist, rows, actor_of(self._context, request))
         uri = request.url.path
         results = [_result(row.outcome, uri) async for row in in_turns(rows)]
         return json_answer(results)
@@ -128,21 +129,21 @@ class _Batch:
             return _Row(error)
         return _Row(Placed(order.source, entity_tag(draft.data), draft.findings), order, write)
 
-    async def _write(self, worklist: Worklist, rows: list[_Row]) -> None:
+    async def _write(self, worklist: Worklist, rows: list[_Row], actor: Actor) -> None:
         """Write all at once; those that changed meanwhile again, each alone."""
         written = [row for row in rows if row.write is not None]
         writes = [row.write for row in written if row.write is not None]
-        results = await asyncio.to_thread(worklist.catalog.write, writes)
+        results = await self._desk.write(worklist, writes, actor)
         await catch_up(worklist)
         for row, failure in zip(written, results, strict=True):
             if isinstance(failure, SourceChanged) and row.order is not None:
-                await self._again(worklist, row, row.order)
+                await self._again(worklist, row, row.order, actor)
             elif failure is not None:
                 row.outcome = failure
 
-    async def _again(self, worklist: Worklist, row: _Row, order: Order) -> None:
+    async def _again(self, worklist: Worklist, row: _Row, order: Order, actor: Actor) -> None:
         try:
-            row.outcome = await self._desk.put(worklist, order)
+            row.outcome = await self._desk.put(worklist, order, actor)
         except MwlError as error:
             row.outcome = error
 

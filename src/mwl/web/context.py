@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.net.journal import Journal
 from mwl.site import KnownModalities, Worklists
 from mwl.tls.contexts import Credentials, client_context
+
+if TYPE_CHECKING:
+    from mwl.audit.auditor import Auditor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class Context:
         associate: Opens an association with a server that is asked.
         execute_lua: Runs a piece of Lua and gives what it printed, or raises an InputError that
             says where it fails; None where there is no Lua.
+        auditor: Is told who reads, searches and writes; None without an audit trail.
     """
 
     identity: Identity
@@ -117,3 +121,4 @@ class Context:
     )
     execute_lua: Callable[[str], Awaitable[str]] | None = None
     reload: Callable[[], Awaitable[Reloaded]] = nothing_to_reload
+    auditor: "Auditor | None" = None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
+from mwl.audit.actor import Actor
 from mwl.catalog import Catalog
 from mwl.check import Finding
 from mwl.errors import SourceChanged, StoreError, WriteError
@@ -19,6 +20,7 @@ from mwl.find import Worklist
 from mwl.intake import Draft, Force
 from mwl.item import SUFFIX, is_worklist
 from mwl.store import ABSENT, ANYTHING, PRESENT, Expected, Write, entity_tag
+from mwl.web.auditing import write
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
 from mwl.web.turns import finished
@@ -108,7 +110,7 @@ class Desk:
             raise ApiError("UnknownResource", "called: there is no folder for this AE title")
         return worklist
 
-    async def put(self, worklist: Worklist, order: Order) -> Placed:
+    async def put(self, worklist: Worklist, order: Order, actor: Actor) -> Placed:
         """Write an item.
 
         Raises:
@@ -119,20 +121,19 @@ class Desk:
         lock = self._turns.setdefault((id(worklist.catalog), order.source), asyncio.Lock())
         async with lock:
             for _ in range(ATTEMPTS):
-                placed = await self._try(worklist, order)
+                placed = await self._try(worklist, order, actor)
                 if placed is not None:
                     return placed
         message = "another program writes this item all the time"
         raise ApiError("Revision", message)
 
-    async def _try(self, worklist: Worklist, order: Order) -> Placed | None:
+    async def _try(self, worklist: Worklist, order: Order, actor: Actor) -> Placed | None:
         """Write an item if nobody writes it meanwhile, else give None."""
         await finished(worklist.see_every_change())
-        catalog = worklist.catalog
-        draft, write = await self.drafted(worklist, order)
-        if write is None:
+        draft, wanted = await self.drafted(worklist, order)
+        if wanted is None:
             return Placed(order.source, entity_tag(draft.data), draft.findings)
-        [failure] = await asyncio.to_thread(catalog.write, [write])
+        [failure] = await self.write(worklist, [wanted], actor)
         await catch_up(worklist)
         if isinstance(failure, SourceChanged) and order.expected.may_be_present:
             return None
@@ -169,14 +170,22 @@ class Desk:
         now = ABSENT if tag is None else Expected(frozenset({tag}), may_be_absent=False)
         return draft, Write(order.source, draft.data, now)
 
-    async def remove(self, worklist: Worklist, source: str, expected: Expected) -> None:
+    async def write(
+        self, worklist: Worklist, writes: Sequence[Write], actor: Actor
+    ) -> list[WriteError | None]:
+        """Write what was drafted; give for each why it was not."""
+        return await write(self._context, worklist, writes, actor)
+
+    async def remove(
+        self, worklist: Worklist, source: str, expected: Expected, actor: Actor
+    ) -> None:
         """Remove an item.
 
         Raises:
             ApiError: There is none, it is not as expected, or it cannot be removed.
         """
         wanted = PRESENT if expected == ANYTHING else expected
-        [failure] = await asyncio.to_thread(worklist.catalog.write, [Write(source, None, wanted)])
+        [failure] = await self.write(worklist, [Write(source, None, wanted)], actor)
         await catch_up(worklist)
         if failure is not None:
             raise api_error_of(failure)

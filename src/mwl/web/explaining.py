@@ -16,6 +16,7 @@ from mwl.explain import explain
 from mwl.explain.document import document
 from mwl.keys import USUAL_KEYS, identifier_of
 from mwl.web.asked import keys_of
+from mwl.web.auditing import note_search
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
 from mwl.web.routing import ANY_OBJECT, JSON, STRING, STRINGS, Route, object_of, router_of
@@ -47,6 +48,7 @@ class _Explaining:
         wait for each other.
         """
         body = await object_of(request, empty={})
+        note_search(self._context, request, body)
         caller = self._caller(body)
         misses = _misses(body)
         identifier = await asyncio.to_thread(_identifier, body)

@@ -5,6 +5,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -17,6 +18,9 @@ from prometheus_client.registry import Collector
 
 from mwl.find import Worklist
 from mwl.net.journal import LATENCY_BOUNDS_S, Journal
+
+if TYPE_CHECKING:
+    from mwl.audit.trail import Trail
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 """Media type of metrics: the text format of Prometheus."""
@@ -32,6 +36,7 @@ class Metrics(Collector):
         counts: How often each event of the log happened.
         days_left: Gives the days for which certificates are valid, by the option that names them.
         limit_refusals: How often each limit was gone beyond, by the name of its option.
+        trail: The audit trail; None without.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Metrics(Collector):
         counts: Mapping[str, int],
         days_left: Callable[[], Mapping[str, float]],
         limit_refusals: Mapping[str, int],
+        trail: "Trail | None" = None,
     ) -> None:
         self._journal = journal
         self._worklists = worklists
@@ -49,6 +55,7 @@ class Metrics(Collector):
         self._counts = counts
         self._days_left = days_left
         self._limit_refusals = limit_refusals
+        self._trail = trail
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -63,6 +70,8 @@ class Metrics(Collector):
         yield from self._of_associations()
         yield from self._of_limits()
         yield from self._of_certificates()
+        if self._trail is not None:
+            yield from _of_audit(self._trail)
 
     def describe(self) -> Iterator[Metric]:
         """Give none: the names are known when they are collected."""
@@ -140,6 +149,16 @@ class Metrics(Collector):
             family.add_metric([option], round(days, 3))
         if family.samples:
             yield family
+
+
+def _of_audit(trail: "Trail") -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "mwl_audit_sent", "Audit messages that reached their destination.", trail.sent
+    )
+    yield CounterMetricFamily("mwl_audit_dropped", "Audit messages that were lost.", trail.dropped)
+    yield GaugeMetricFamily(
+        "mwl_audit_waiting", "Audit messages that have not arrived yet.", trail.waiting
+    )
 
 
 def _items(worklist: Worklist) -> int:

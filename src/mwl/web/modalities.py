@@ -25,6 +25,7 @@ from mwl.net.client import PENDING, ClientAssociation, Peer
 from mwl.net.client import Response as DimseResponse
 from mwl.site import KnownModality
 from mwl.web.asked import keys_of, unknown_names
+from mwl.web.auditing import note_configuration, note_query
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
 from mwl.web.routing import (
@@ -196,6 +197,7 @@ class _Modalities:
         value = await json_of(request)
         async with self._changing:
             await asyncio.to_thread(self._put, modality, value)
+        note_configuration(self._context, request, f"modality {modality} was put")
         return text_answer()
 
     def _put(self, name: str, value: object) -> None:
@@ -204,7 +206,7 @@ class _Modalities:
         with _reading_modality():
             self._known.put(name, value)
 
-    async def delete(self, modality: str) -> Response:
+    async def delete(self, modality: str, request: Request) -> Response:
         """Forget a known modality.
 
         An entry of the configuration file is there again after a restart.
@@ -215,6 +217,7 @@ class _Modalities:
             raise ApiError(
                 "InexistentItem", f"Unknown DICOM modality with symbolic name: {modality}"
             )
+        note_configuration(self._context, request, f"modality {modality} was deleted")
         return text_answer()
 
     async def echo(self, modality: str, request: Request) -> Response:
@@ -235,6 +238,7 @@ class _Modalities:
         asked = _read_find(await object_of(request))
         # A misspelt keyword is looked for among all of them, which takes 50 ms.
         identifier = await asyncio.to_thread(_identifier, asked.query)
+        note_query(self._context, request, known, identifier)
         responses, size = [], 0
         async with self._associate(known, MODALITY_WORKLIST_FIND, asked.timeout_s) as association:
             async for response in association.find(identifier):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from mwl import telemetry
 from mwl.dataset import ENCODINGS
 from mwl.errors import ConfigError, InputError
+from mwl.web.auditing import note_restricted
 from mwl.web.conformance import conformance_statement
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
@@ -128,6 +129,7 @@ class _Tools:
         if self._context.execute_lua is None:
             raise ApiError("NotImplemented", "this server has no Lua: pip install mwl[lua]")
         script = await text_of(request)
+        note_restricted(self._context, request, "Lua was run")
         try:
             return text_answer(await self._context.execute_lua(script))
         except InputError as error:

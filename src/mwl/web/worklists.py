@@ -35,6 +35,7 @@ from mwl.item import WorklistItem
 from mwl.keys import Path, identifier_of, parse_path
 from mwl.store import ABSENT, entity_tag
 from mwl.store.writing import require_safe
+from mwl.web.auditing import actor_of, note_reading, note_search
 from mwl.web.conditions import expected_by, is_known, quoted
 from mwl.web.context import Context
 from mwl.web.desk import Desk, Order, Placed, findings_of, id_of, is_there, source_of, unknown
@@ -160,10 +161,11 @@ class _Worklists:
         tags, force = read_body(await object_of(request), default=False)
         worklist = self._desk.worklist(called)
         order = Order(f"{uuid.uuid4()}.wl", tags, force, ABSENT)
-        return self._placed(await self._desk.put(worklist, order))
+        return self._placed(await self._desk.put(worklist, order, actor_of(self._context, request)))
 
     async def list_all(
         self,
+        request: Request,
         form: Annotated[FormatName, Query(alias="format")] = "Simplify",
         match: Annotated[
             list[str] | None,
@@ -186,6 +188,7 @@ class _Worklists:
         """
         shown = _form(form)
         worklist = self._desk.worklist(called)
+        note_search(self._context, request)
         path, is_reversed = await _sorting(sort)
         matches = await self._search(worklist, match or [])
         if path:
@@ -263,6 +266,7 @@ class _Worklists:
             elements = read_file(data)
         except DatasetError:
             raise unknown() from None  # somebody put it there this moment
+        note_reading(self._context, request, where, source)
         answer = json_answer({"ID": worklist, **self._tags(elements, shown)})
         answer.headers.update(headers)
         return answer
@@ -280,7 +284,7 @@ class _Worklists:
         source = source_of(where.catalog, worklist)
         require_safe(source)
         order = Order(source, tags, force, expected_by(request))
-        return self._placed(await self._desk.put(where, order))
+        return self._placed(await self._desk.put(where, order, actor_of(self._context, request)))
 
     async def upsert(
         self,
@@ -299,13 +303,15 @@ class _Worklists:
         await finished(where.see_every_change())
         source = source_of_order(where, accession_number)
         order = Order(source, tags, force, expected_by(request), accession_number.strip(" "))
-        return self._placed(await self._desk.put(where, order), tells_findings=True)
+        placed = await self._desk.put(where, order, actor_of(self._context, request))
+        return self._placed(placed, tells_findings=True)
 
     async def delete(self, worklist: str, request: Request, called: Called = None) -> Response:
         """Remove an item."""
         where, source = await self._find(worklist, called)
         require_safe(source)
-        await self._desk.remove(where, source, expected_by(request))
+        actor = actor_of(self._context, request)
+        await self._desk.remove(where, source, expected_by(request), actor)
         return done()
 
     async def _find(self, name: str, called: str | None) -> tuple[Worklist, str]:

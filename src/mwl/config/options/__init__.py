@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mwl.config.option import Option
+from mwl.config.options.audit import AUDIT
 from mwl.config.options.dicom import DICOM
 from mwl.config.options.http import HTTP
 from mwl.config.options.limits import LIMITS
@@ -18,10 +19,19 @@ from mwl.config.options.worklists import WORKLISTS
 
 __all__ = ["OPTIONS", "SECTIONS", "SECTION_ALIASES"]
 
-OPTIONS: tuple[Option, ...] = (*DICOM, *TLS, *HTTP, *SCRIPTS, *OPERATION, *WORKLISTS, *LIMITS)
+OPTIONS: tuple[Option, ...] = (
+    *DICOM,
+    *TLS,
+    *HTTP,
+    *SCRIPTS,
+    *OPERATION,
+    *WORKLISTS,
+    *LIMITS,
+    *AUDIT,
+)
 """All options, in the order in which a configuration file should have them."""
 
-SECTIONS: tuple[str, ...] = ("Worklists", "Limits")
+SECTIONS: tuple[str, ...] = ("Worklists", "Limits", "Audit")
 """Names of the sections."""
 
 SECTION_ALIASES: Mapping[str, str] = MappingProxyType({"ModalityWorklists": "Worklists"})
