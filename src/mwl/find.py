@@ -94,8 +94,8 @@ class Outcome(NamedTuple):
         status: Status (0000,0900) of the final C-FIND-RSP, PS3.4 Table K.4-1.
         comment: Error Comment (0000,0902) of a failure.
         offending: Offending Element (0000,0901) of a failure, outermost tag first.
-        query: The compiled query; None when the identifier was refused.
-        looked_at: Items that the index left to look at.
+        query: The compiled query; None when the identifier was refused or is not at hand.
+        looked_at: Items that the index left to look at; None when that is not known.
         answers: Matching items sent.
         exclusion: The key that excluded the most items, for a query without an answer.
         matches: The items that match, in the order of the answers.
@@ -109,7 +109,7 @@ class Outcome(NamedTuple):
     comment: str = ""
     offending: tuple[int, ...] = ()
     query: Query | None = None
-    looked_at: int = 0
+    looked_at: int | None = 0
     answers: int = 0
     exclusion: Exclusion | None = None
     matches: Sequence[WorklistItem] = ()

@@ -125,7 +125,8 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "query_matched": Event(Level.DEBUG, "The files that answered a query."),
         "query_refused": Event(
             Level.WARNING,
-            "A query was answered with a failure: status, comment and offending attribute.",
+            "A query was answered with a failure: status, comment and offending attribute, and its "
+            "keys, unless the caller may not ask.",
         ),
         "answer": Event(
             Level.TRACE, "One answer to a query, with its values: patient data, asked for."

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from mwl.access import AccessPolicy, KnownCaller
+from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, encode
 from mwl.errors import PeerRefused
 from mwl.net.client import associate
 from mwl.net.connections import Capacity
@@ -44,6 +45,8 @@ from support.telemetry import captured_log
 from support.worklist import Site
 
 MANY = 10_000
+ASKED = frame_dataset(1, EVERYTHING, 16384)
+"""The identifier of `find_request`."""
 
 
 def site_with(count: int) -> Site:
@@ -103,6 +106,40 @@ async def test_a_cancel_reaches_a_query_that_still_waits(large_site: Site) -> No
             (2, Status.CANCEL),
         }
         await peer.close()
+
+
+async def test_a_cancel_reaches_no_request_but_a_query(large_site: Site) -> None:
+    async with listening(large_site) as server:
+        peer = await associated(server)
+        await peer.say(find_request(1) + echo_request(2) + cancel_request(2))
+        finals = [(await hear_status(peer))[1] for _ in range(2)]
+        assert [(final.field, final.status) for final in finals] == [
+            (CommandField.C_FIND_RSP, Status.SUCCESS),
+            (CommandField.C_ECHO_RSP, Status.SUCCESS),
+        ]
+        await peer.close()
+
+
+async def test_a_query_that_is_cancelled_has_its_line_with_its_keys(large_site: Site) -> None:
+    keys = elements({"PatientName": "NOBODY*", "AccessionNumber": "*", **step(Modality="CT")})
+    identifier = frame_dataset(1, encode(keys.values(), IMPLICIT_VR_LITTLE_ENDIAN), 16384)
+    first, second = (find_request(number).removesuffix(ASKED) for number in (1, 2))
+    async with listening(large_site) as server:
+        with captured_log() as log:
+            peer = await associated(server)
+            await peer.say(first + identifier + second + identifier)
+            await peer.hear()
+            await peer.say(cancel_request(2) + cancel_request(1))
+            for _ in range(2):
+                assert (await hear_status(peer))[1].status == Status.CANCEL
+            await peer.close()
+    assert [event.get("detail") for event in log.events("query")] == [
+        "cancelled by the peer before it was begun",
+        "cancelled by the peer",
+    ]
+    for event in log.events("query"):
+        assert event["keys"] == "PatientName ScheduledProcedureStepSequence.Modality"
+        assert event.get("looked_at") is None  # it is not known
 
 
 async def test_others_are_served_while_one_does_not_read_and_memory_stays_bounded(

@@ -93,6 +93,37 @@ def test_query_without_an_answer_says_which_key_excluded_the_most_items(tmp_path
     assert "ScheduledStationAETitle" in query.fields["excluded_most"]
 
 
+@pytest.mark.parametrize("hides", [True, False])
+def test_a_query_that_is_refused_names_its_keys_too(tmp_path: Path, hides: bool) -> None:
+    file = configuration(
+        tmp_path / "mwl.json",
+        fill(tmp_path / "items", FIVE_ITEMS),
+        DicomAlwaysAllowFindWorklist=True,
+        DeidentifyLogs=hides,
+    )
+    with running_server("--config", file) as server:
+        findscu(
+            *(server.host, server.port, "SpecificCharacterSet=ISO_IR 192", "PatientName=DOE*"),
+            *("PatientID", "AccessionNumber=*", f"{STEP}.ScheduledProcedureStepStartDate=2025*"),
+        )
+        refused = server.log.wait_for("query_refused")
+    step = "ScheduledProcedureStepSequence.ScheduledProcedureStepStartDate"
+    assert refused.fields["keys"] == (
+        f"PatientName {step}"
+        if hides
+        else "SpecificCharacterSet=ISO_IR 192 AccessionNumber=* PatientName=DOE* " + step + "=2025*"
+    )
+
+
+def test_what_a_stranger_asks_for_is_not_read(tmp_path: Path) -> None:
+    file = configuration(tmp_path / "mwl.json", fill(tmp_path / "items", FIVE_ITEMS))
+    with running_server("--config", file) as server:
+        findscu(server.host, server.port, "PatientName=DOE*")
+        refused = server.log.wait_for("query_refused")
+    assert refused.fields["status"] == "0124"
+    assert "keys" not in refused.fields
+
+
 def test_every_line_of_the_json_log_is_an_event(tmp_path: Path) -> None:
     folder = fill(tmp_path / "items", FIVE_ITEMS | {"bad.wl": GARBAGE})
     with running_server(folder, "--log-format", "json", "--trace") as server:

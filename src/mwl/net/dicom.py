@@ -343,11 +343,11 @@ class DicomConnection(asyncio.Protocol):
         self._awaited = None
         if search is not None:
             search.answers.close()
-            outcome = Outcome(Status.PENDING, answers=search.sent, detail="not finished")
+            outcome = _unfinished(Status.PENDING, "not finished", search.sent)
             self._report_query(search.message, outcome, search.started)
         for message in self._waiting:
             if message.command.field == _C_FIND_RQ:
-                outcome = Outcome(Status.PENDING, detail="not begun")
+                outcome = _unfinished(Status.PENDING, "not begun")
                 self._report_query(message, outcome, perf_counter())
         self._waiting.clear()
 
@@ -477,13 +477,15 @@ class DicomConnection(asyncio.Protocol):
         if search is not None and search.message.command.message_id == cancelled:
             self._search = self._awaited = None
             search.answers.close()
-            outcome = Outcome(Status.CANCEL, answers=search.sent, detail="cancelled by the peer")
+            outcome = _unfinished(Status.CANCEL, "cancelled by the peer", search.sent)
             self._end_find(search.message, outcome, search.started)
             return
         for waiting in tuple(self._waiting):
-            if waiting.command.message_id == cancelled:
+            command = waiting.command
+            if command.message_id == cancelled and command.field == _C_FIND_RQ:
                 self._waiting.remove(waiting)
-                self._respond(waiting, Status.CANCEL)
+                outcome = _unfinished(Status.CANCEL, "cancelled by the peer before it was begun")
+                self._end_find(waiting, outcome, perf_counter())
 
     # Answers on their way.
 
@@ -593,3 +595,8 @@ class DicomConnection(asyncio.Protocol):
             queries=self._queries,
             milliseconds=(perf_counter() - self._opened) * 1000,
         )
+
+
+def _unfinished(status: Status, detail: str, sent: int = 0) -> Outcome:
+    """Tell of a query that was not answered to its end."""
+    return Outcome(status, looked_at=None, answers=sent, detail=detail)

@@ -7,6 +7,7 @@ tell nothing about a patient: station, modality, date and time.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 KEYS_REMEMBERED = 256
 """Queries whose keys are remembered as text, in queries: devices repeat themselves."""
 
+KEYS_NAMED = 100
+"""Keys named in the line of a query that was refused, in keys: it may have more than are allowed."""
+
 SOURCES_NAMED = 20
 """Files named in a `query_matched` line; the rest are counted."""
 
@@ -65,6 +69,12 @@ HARMLESS: Mapping[int, re.Pattern[str]] = MappingProxyType(
 )
 """Keys whose values tell nothing about a patient, written even with `DeidentifyLogs`, provided that
 they look as they should: a device set up wrongly may send a name as a date."""
+
+_NO_KEYS = frozenset({"SpecificCharacterSet", "TimezoneOffsetFromUTC"})
+"""What a query says about itself: never matched (PS3.4 sections C.2.2.2 and K.4.1.1.3.1)."""
+
+_UNREAD = frozenset({Status.NOT_AUTHORIZED, Status.SOP_CLASS_NOT_SUPPORTED})
+"""Status of queries that nobody has looked into: what a stranger sent is not decoded for the log."""
 
 HIDDEN = "(hidden: DeidentifyLogs)"
 """Stands for a value that the log may not hold."""
@@ -347,10 +357,29 @@ def _matched(caller: Caller, outcome: Outcome) -> None:
 
 def _keys(message: MessageReceived, outcome: Outcome, *, with_values: bool) -> str | None:
     if outcome.query is None:
-        return None
+        if outcome.status in _UNREAD:
+            return None
+        return _asked_in_vain(message, with_values=with_values)
     if with_values:
         return _asked(message.dataset or b"", message.context.transfer_syntax)
     return _names(outcome.query)
+
+
+def _asked_in_vain(message: MessageReceived, *, with_values: bool) -> str | None:
+    """Name the keys of a query that was refused or not finished."""
+    try:
+        elements = decode(message.dataset or b"", message.context.transfer_syntax)
+    except DatasetError:
+        return None
+    keys = (
+        f"{name}={value}" if with_values else name
+        for name, value in _keys_of(elements, _text_of(elements))
+        if with_values or (value.strip("*") and name not in _NO_KEYS)
+    )
+    named = list(islice(keys, KEYS_NAMED + 1))
+    if len(named) > KEYS_NAMED:
+        named[-1] = "..."
+    return " ".join(named) or None
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
