@@ -597,6 +597,6 @@ class DicomConnection(asyncio.Protocol):
         )
 
 
-def _unfinished(status: Status, detail: str, sent: int = 0) -> Outcome:
+def _unfinished(status: int, detail: str, sent: int = 0) -> Outcome:
     """Tell of a query that was not answered to its end."""
     return Outcome(status, looked_at=None, answers=sent, detail=detail)

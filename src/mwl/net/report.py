@@ -49,7 +49,7 @@ KEYS_REMEMBERED = 256
 """Queries whose keys are remembered as text, in queries: devices repeat themselves."""
 
 KEYS_NAMED = 100
-"""Keys named in the line of a query that was refused, in keys: it may have more than are allowed."""
+"""Keys named in the line of a query that was refused, in keys: it may have too many."""
 
 SOURCES_NAMED = 20
 """Files named in a `query_matched` line; the rest are counted."""
@@ -74,7 +74,7 @@ _NO_KEYS = frozenset({"SpecificCharacterSet", "TimezoneOffsetFromUTC"})
 """What a query says about itself: never matched (PS3.4 sections C.2.2.2 and K.4.1.1.3.1)."""
 
 _UNREAD = frozenset({Status.NOT_AUTHORIZED, Status.SOP_CLASS_NOT_SUPPORTED})
-"""Status of queries that nobody has looked into: what a stranger sent is not decoded for the log."""
+"""Status of queries that nobody has looked into: for the log they are not decoded either."""
 
 HIDDEN = "(hidden: DeidentifyLogs)"
 """Stands for a value that the log may not hold."""
