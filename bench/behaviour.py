@@ -1,5 +1,7 @@
 """What is not a rate: latency, start, memory, freshness, and a caller that reads slowly."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import systems
+from bench.errors import BenchError
 from bench.load import Load
 from bench.session import Session, checked
-from bench.systems import AE_TITLE, MWL, Running
+from bench.systems import AE_TITLE, MWL, ROOMY, Running
 from bench.targets import Measured
 from bench.worklists import NUMBER, write_files
 
@@ -27,6 +30,10 @@ DROPPED_FIRST = 9_000_000
 OTHERS = 8
 OTHERS_PAUSE_S = 0.01
 SAMPLE_S = 0.02
+
+IDLE, SLOW = 2000, 500
+"""Connections that say nothing, and scanners that send a byte at a time."""
+CROWD_LEAVES_S = 20.0
 
 
 def polling(session: Session) -> list[Measured]:
@@ -142,6 +149,44 @@ def slow_reader(session: Session) -> list[Measured]:
         ),
         Measured(growth, f"{growth:.1f} MiB for {read.answers:,} answers in {read.seconds:.0f} s"),
     ]
+
+
+def crowd(session: Session) -> list[Measured]:
+    """Measure the latency of queries beside connections that say nothing, and slow senders."""
+    load = replace(
+        session.narrow, clients=OTHERS, pause=OTHERS_PAUSE_S, seconds=session.plan.seconds * 2
+    )
+    with session.fresh_server(ROOMY, LARGE) as server:
+        alone = session.run(server, load)
+        with _crowd_at(server) as crowd:
+            beside = session.run(server, load)
+        idle, slow = map(int, crowd[0].split())
+    if (idle, slow) != (IDLE, SLOW):
+        raise BenchError(f"of {IDLE} and {SLOW} connections the server has kept {idle} and {slow}")
+    p99 = beside.association_ms["p99"]
+    figure = f"p99 {p99:.1f} ms; without them {alone.association_ms['p99']:.1f} ms; no error"
+    return [Measured(p99, figure)]
+
+
+@contextmanager
+def _crowd_at(server: Running) -> Iterator[list[str]]:
+    """Have a crowd of connections; the list holds at last what the crowd has said."""
+    program = Path(__file__).with_name("crowd.py")
+    process = subprocess.Popen(
+        [sys.executable, str(program), *map(str, (server.port, IDLE, SLOW))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said: list[str] = []
+    try:
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise BenchError("the crowd could not connect")
+        yield said
+        said.append(process.communicate("", timeout=CROWD_LEAVES_S)[0])
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @contextmanager

@@ -84,6 +84,12 @@ SCENARIOS = (
         behaviour.polling,
     ),
     Scenario(
+        "crowd",
+        "beside 2,000 idle connections and 500 slow senders, 10,000 files",
+        (Target("p99 of latency", 100, "at most", "ms", "absolute"),),
+        behaviour.crowd,
+    ),
+    Scenario(
         "start",
         "start with 100,000 files until the first right answer",
         (

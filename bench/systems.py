@@ -145,6 +145,21 @@ def _mwl_command(setting: Setting) -> list[str]:
     ]
 
 
+def _roomy_command(setting: Setting) -> list[str]:
+    """Serve with room for a crowd, all of whom stay."""
+    configuration = {
+        "DicomHost": "127.0.0.1",
+        "DicomAlwaysAllowFindWorklist": True,
+        "HttpServerEnabled": False,
+        "Worklists": {"Enable": True, "Database": str(setting.folder)},
+        "Limits": {"Connections": 4000, "ConnectionsPerHost": 2000},
+    }
+    file = setting.private / "mwl.json"
+    file.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
+    program = Path(sys.executable).with_name("mwl")
+    return [str(program), "serve", "--config", str(file), "--port", str(setting.port)]
+
+
 def _mwl_version() -> str:
     return f"{version('mwl')} on Python {sys.version.split()[0]}, uvloop {version('uvloop')}"
 
@@ -212,6 +227,7 @@ def _first_line(command: list[str], pattern: str) -> str:
 
 
 MWL = System("mwl", _mwl_command, _mwl_version)
+ROOMY = System("mwl with room for a crowd", _roomy_command, _mwl_version)
 ORTHANC = System(
     "Orthanc", _orthanc_command, lambda: _first_line([_orthanc(), "--version"], r"Orthanc (\S+)")
 )
