@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mwl.matching import doubts
-from support.items import items, policy, step
+from support.items import items, policy, query, step
 from support.telemetry import captured_log
 from support.worklist import Site
 
@@ -61,6 +61,30 @@ def test_an_item_without_a_step_is_named_where_queries_need_one() -> None:
     (reason,) = reasons(values)
     assert "no scheduled procedure step" in reason
     assert reasons(values, needs_step=False) == []
+
+
+@pytest.mark.parametrize("needs_step", [True, False], ids=["standard", "orthanc"])
+@pytest.mark.parametrize(
+    ("sequence", "reason"),
+    [
+        pytest.param({"ScheduledProcedureStepSequence": []}, "is empty", id="empty"),
+        pytest.param({"0040,0100 UN": b""}, "is empty", id="empty and of unknown VR"),
+        # An explicit item in a value of VR UN, whose content is implicit (PS3.5 section 6.2.2).
+        pytest.param(
+            {"0040,0100 UN": b"\xfe\xff\x00\xe0\x0a\0\0\0\x08\0\x60\0CS\x02\0CT"},
+            "cannot be read",
+            id="unreadable",
+        ),
+    ],
+)
+def test_an_item_whose_steps_are_empty_or_cannot_be_read_is_named(
+    sequence: dict[str, Any], reason: str, needs_step: bool
+) -> None:
+    (told,) = reasons({"PatientID": "P1", **sequence}, needs_step=needs_step)
+    assert reason in told
+    (item,) = items({"PatientID": "P1", **sequence})
+    dialect = policy("standard" if needs_step else "orthanc")
+    assert not query(step(Modality="CT"), dialect).matches(item)
 
 
 def test_a_doubtful_file_is_told_once_and_again_when_it_changed() -> None:

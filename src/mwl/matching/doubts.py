@@ -14,7 +14,10 @@ from mwl.item import WorklistItem
 from mwl.matching.stored import ABSENT, Level, level_of
 from mwl.matching.values import normals
 
-_WITHOUT_STEP = "it has no scheduled procedure step: no query by station, date or modality finds it"
+_MISSED = "no query by station, date or modality finds it"
+_WITHOUT_STEP = f"it has no scheduled procedure step: {_MISSED}"
+_EMPTY_SEQUENCE = f"its Scheduled Procedure Step Sequence is empty: {_MISSED}"
+_NO_SEQUENCE = f"its Scheduled Procedure Step Sequence cannot be read: {_MISSED}"
 
 _KEPT_TIMES = 4096
 """Start times of which is remembered whether they are some: minutes are few."""
@@ -43,6 +46,11 @@ def doubts(item: WorklistItem, *, needs_step: bool) -> tuple[str, ...]:
 def _unreadable_attributes(item: WorklistItem) -> Iterator[str]:
     """Name the attributes that have a value and nothing to be found by."""
     level = level_of(item, Selection.of(INDEXED))
+    sequence = level.elements.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+    if sequence is not None and not sequence.value:
+        yield _EMPTY_SEQUENCE
+    elif sequence is not None and isinstance(sequence.value, bytes):
+        yield _NO_SEQUENCE
     for path, values in zip(INDEXED, item.indexed, strict=True):
         if not values and any(_has_value(path[-1], holder) for holder in _holders(path, level)):
             yield _unreadable(name_of(path[-1]))
