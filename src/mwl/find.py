@@ -184,7 +184,7 @@ class Worklist:
         """Let other rules and callbacks count for the queries from now on."""
         if rules != self.rules:
             # Compiled queries hold the old ones.
-            self.results = Results(self.catalog)
+            self.results = Results(self.catalog, rules.limits.answers_buffered)
             self._compile_cached.cache_clear()
             self._searched.cache_clear()
         self.rules, self.callbacks = rules, callbacks

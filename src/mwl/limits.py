@@ -315,6 +315,84 @@ ANSWERS_BUFFERED = Limit(
     refusal="The query waits until the peer has read, at most `Limits.SlowReadTimeout` without "
     "progress.",
 )
+_TOO_LONG = "The request is answered with 413."
+
+HTTP_CONNECTIONS = Limit(
+    name="Limits.HttpConnections",
+    field="http_connections",
+    unit="connections",
+    default=512,
+    minimum=8,
+    maximum=20_000,
+    bounds="TCP connections for HTTP open at once.",
+    reason="Devices use DICOM: this is for programs. Each costs a descriptor, and what takes all "
+    "of them takes them from the associations too.",
+    refusal=_CUT,
+)
+HTTP_REQUESTS = Limit(
+    name="Limits.HttpRequests",
+    field="http_requests",
+    unit="requests",
+    default=256,
+    minimum=4,
+    maximum=20_000,
+    bounds="HTTP requests answered at once, and connections with a request.",
+    reason="Half of the connections: those beyond are told so and not cut.",
+    refusal="The request is answered with 503.",
+)
+HTTP_HEAD_TIMEOUT = Limit(
+    name="Limits.HttpHeadTimeout",
+    field="http_head_timeout_s",
+    unit="seconds",
+    default=15,
+    maximum=3600,
+    bounds="Longest time from the connection, or the first byte of a later request, to the end of "
+    "its headers.",
+    reason="A program sends them at once.",
+    refusal=_CUT,
+)
+HTTP_BODY = Limit(
+    name="Limits.HttpBody",
+    field="http_body",
+    unit="bytes",
+    default=131_072,
+    minimum=1024,
+    maximum=16_777_216,
+    bounds="Longest body of an HTTP request other than a batch.",
+    reason="Its JSON is parsed in 1 ms, in which nobody else is answered.",
+    refusal=_TOO_LONG,
+)
+HTTP_BATCH = Limit(
+    name="Limits.HttpBatch",
+    field="http_batch",
+    unit="bytes",
+    default=16_777_216,
+    minimum=1024,
+    maximum=268_435_456,
+    bounds="Longest body of `POST /worklists/batch`.",
+    reason="It holds 20,000 items; a row is parsed at a time.",
+    refusal=_TOO_LONG,
+)
+HTTP_ROWS = Limit(
+    name="Limits.HttpRows",
+    field="http_rows",
+    unit="rows",
+    default=20_000,
+    maximum=1_000_000,
+    bounds="Rows of `POST /worklists/batch`.",
+    reason="Each takes a millisecond and its fsync.",
+    refusal=_TOO_LONG,
+)
+HTTP_EVENT_READERS = Limit(
+    name="Limits.HttpEventReaders",
+    field="http_event_readers",
+    unit="clients",
+    default=50,
+    maximum=10_000,
+    bounds="Clients that read `GET /events` at once.",
+    reason="Each is told of every query.",
+    refusal="The request is answered with 503.",
+)
 
 LIMITS: tuple[Limit, ...] = (
     *(ASSOCIATIONS, ASSOCIATIONS_PER_HOST, CONNECTIONS, CONNECTIONS_PER_HOST, WAITING_REQUESTS),
@@ -322,5 +400,7 @@ LIMITS: tuple[Limit, ...] = (
     *(NESTING, KEYS, VALUES, WILD_CARDS),
     *(HANDSHAKE_TIMEOUT, ARTIM_TIMEOUT, IDLE_TIMEOUT, SLOW_WRITE_TIMEOUT, SLOW_READ_TIMEOUT),
     *(CALLBACK_TIMEOUT, LIMIT_ANSWERS, ANSWERS_BUFFERED),
+    *(HTTP_CONNECTIONS, HTTP_REQUESTS, HTTP_HEAD_TIMEOUT, HTTP_BODY, HTTP_BATCH, HTTP_ROWS),
+    HTTP_EVENT_READERS,
 )
 """All limits, in the order of the reference page."""

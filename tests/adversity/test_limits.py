@@ -1,6 +1,7 @@
 """Each limit broken once, and nothing else: what the peer gets, what the log and the metric say."""
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,7 +25,7 @@ from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
 from mwl.net.journal import Journal
 from mwl.net.over_tls import TlsConnection
-from mwl.web import Metrics
+from mwl.web import HttpLimits, HttpServer, Metrics, Settings
 from mwl.wire.association import Limits
 from mwl.wire.dimse import Command, CommandField, frame_command, frame_dataset
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
@@ -41,6 +42,7 @@ from support.raw_requests import (
     hear_status,
 )
 from support.telemetry import captured_log
+from support.web import web
 from support.worklist import Site
 
 REJECTED_FOR_NOW = encode_pdu(AssociateReject(result=2, source=3, reason=2))
@@ -371,6 +373,101 @@ async def limit_answers(_: Path) -> str:
         assert (pending, final.status) == (2, 0xFE00)
         await peer.close()
     return "query"
+
+
+@asynccontextmanager
+async def http(folder: Path, **limits: Any) -> AsyncIterator[int]:
+    """Serve over HTTP with some limits, and give the port."""
+    allowed = HttpLimits(**limits)
+    site = web(folder, settings=Settings(limits=allowed))
+    with socket.create_server(("127.0.0.1", 0)) as listening_socket:
+        server = HttpServer(site.app, [listening_socket], None, allowed)
+        server.start()
+        try:
+            yield listening_socket.getsockname()[1]
+        finally:
+            async with asyncio.timeout(10):
+                await server.stop()
+
+
+def request(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
+
+
+async def http_status(port: int, said: bytes) -> int:
+    """Say something over HTTP, and give the status of the answer; 0 without one."""
+    peer = await RawPeer.connect(port)
+    await peer.say(said)
+    try:
+        heard = await peer.hear_end()
+    except ConnectionError:
+        heard = b""
+    await peer.close()
+    return int(heard[9:12]) if heard else 0
+
+
+@case("Limits.HttpConnections", 2)
+async def http_connections(folder: Path) -> str:
+    async with http(folder, http_connections=2) as port:
+        open_ones = [await RawPeer.connect(port) for _ in range(2)]
+        assert await http_status(port, b"") == 0
+        await open_ones[0].say(request("GET", "/system"))
+        assert (await open_ones[0].hear_end()).startswith(b"HTTP/1.1 200 ")
+        for peer in open_ones:
+            await peer.close()
+    return "http_refused"
+
+
+@case("Limits.HttpRequests", 1)
+async def http_requests(folder: Path) -> str:
+    async with http(folder, http_requests=1) as port:
+        assert await http_status(port, request("GET", "/system")) == 503
+    return "http_trouble"
+
+
+@case("Limits.HttpHeadTimeout", SOON_S)
+async def http_head_timeout(folder: Path) -> str:
+    async with http(folder, http_head_timeout_s=SOON_S) as port:
+        assert await http_status(port, b"GET / HTTP/1.1\r\n") == 0
+    return "http_refused"
+
+
+@case("Limits.HttpBody", 1024)
+async def http_body(folder: Path) -> str:
+    async with http(folder, http_body=1024) as port:
+        assert await http_status(port, request("PUT", "/tools/log-level", b"x" * 1025)) == 413
+        batch = b"[" + b" " * 1025 + b"]"
+        assert await http_status(port, request("POST", "/worklists/batch", batch)) == 200
+    return "http_refused"
+
+
+@case("Limits.HttpBatch", 2048)
+async def http_batch(folder: Path) -> str:
+    async with http(folder, http_batch=2048, http_body=1024) as port:
+        batch = b"[" + b" " * 2048 + b"]"
+        assert await http_status(port, request("POST", "/worklists/batch", batch)) == 413
+    return "http_refused"
+
+
+@case("Limits.HttpRows", 2)
+async def http_rows(folder: Path) -> str:
+    async with http(folder, http_rows=2) as port:
+        assert await http_status(port, request("POST", "/worklists/batch", b"[1,2]")) == 200
+        assert await http_status(port, request("POST", "/worklists/batch", b"[1,2,3]")) == 413
+    return "http_refused"
+
+
+@case("Limits.HttpEventReaders", 1)
+async def http_event_readers(folder: Path) -> str:
+    async with http(folder, http_event_readers=1) as port:
+        reader = await RawPeer.connect(port)
+        await reader.say(request("GET", "/events"))
+        async with asyncio.timeout(10):
+            await reader.reader.readuntil(b": mwl")
+        assert await http_status(port, request("GET", "/events")) == 503
+        await reader.close()
+    return "http_refused"
 
 
 def counts() -> dict[str, float]:

@@ -62,6 +62,7 @@ def test_no_help_text_names_an_option_that_does_not_exist() -> None:
     names |= {"DicomAlwaysAllow...", "Host", "AET", "Port"}
     names |= {"AllowEcho", "AllowFindWorklist", "mwl serve", "--verbose", "--trace"}
     names |= {"LocalAet", "Timeout", "POST /tools/execute-script", "GET /queries"}
+    names |= {"GET /events", "POST /worklists/batch"}
     names |= {
         "IncomingWorklistRequestFilter",
         "mwl[lua]",

@@ -60,6 +60,13 @@ class LimitsConfig:
     slow_write_timeout_s: int
     slow_read_timeout_s: int
     answers_buffered: int
+    http_connections: int
+    http_requests: int
+    http_head_timeout_s: int
+    http_body: int
+    http_batch: int
+    http_rows: int
+    http_event_readers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

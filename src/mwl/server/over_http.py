@@ -82,6 +82,7 @@ class OverHttp:
         self._routes: web.App | None = None
         self._context: web.Context | None = None
         self._guard: web.Guard | None = None
+        self._serving: web.HttpServer | None = None
         self._loop = asyncio.get_running_loop()
         host, self.port = sockets[0].getsockname()[:2]
         self._listener = OnDemand(self._loop, sockets, self._make, self._tell_of_failure)
@@ -131,7 +132,8 @@ class OverHttp:
         self._context = self._new_context()
         self._routes = web.create_app(self._context)
         self._guard = web.Guard(self._routes, self._rules())
-        serving = web.listener(self._guard, self._sockets, self._tls)
+        limits = self._context.settings.limits
+        serving = self._serving = web.listener(self._guard, self._sockets, self._tls, limits)
         # What was imported stays: no search for cycles need look at it while others wait.
         gc.freeze()
         return serving
@@ -148,6 +150,8 @@ class OverHttp:
             self._context.settings = self._settings()
             self._context.execute_lua = self._execute_lua if config.execute_lua_enabled else None
             self._guard.rules = self._rules()
+        if self._context is not None and self._serving is not None:
+            self._serving.take_over(self._context.settings.limits)
 
     def _identity(self) -> "web.Identity":
         from mwl import web  # noqa: PLC0415 - see the module's head
@@ -172,6 +176,15 @@ class OverHttp:
             scu_timeout_s=config.dicom_scu_timeout_s,
             may_execute_lua=config.execute_lua_enabled,
             authentication=config.http_authentication,
+            limits=web.HttpLimits(
+                http_connections=config.limits.http_connections,
+                http_requests=config.limits.http_requests,
+                http_head_timeout_s=config.limits.http_head_timeout_s,
+                http_body=config.limits.http_body,
+                http_batch=config.limits.http_batch,
+                http_rows=config.limits.http_rows,
+                http_event_readers=config.limits.http_event_readers,
+            ),
         )
 
     def _new_context(self) -> "web.Context":

@@ -27,7 +27,7 @@ from mwl.web import (
     worklists,
 )
 from mwl.web.access import Guard, Rules
-from mwl.web.context import Context, Identity, Reloaded, Settings
+from mwl.web.context import Context, HttpLimits, Identity, Reloaded, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.metrics import Metrics
 from mwl.web.serving import HttpServer
@@ -68,6 +68,7 @@ def create_app(context: Context) -> FastAPI:
     documentation = docs.router(docs.describe(app, authentication=context.settings.authentication))
     app.include_router(documentation)
     app.add_middleware(Entrance, described=context.settings.describe_errors)
+    app.state.context = context
     errors.install(app, [*routers, documentation], described=context.settings.describe_errors)
     return app
 
@@ -76,21 +77,26 @@ App = FastAPI
 """What `create_app` gives."""
 
 
-def listener(guard: Guard, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> HttpServer:
+def listener(
+    guard: Guard, sockets: list[socket.socket], tls: ssl.SSLContext | None, limits: HttpLimits
+) -> HttpServer:
     """Give what serves an application on sockets that listen.
 
     Args:
         guard: What `create_app` gives, guarded.
         sockets: Bound and listening.
         tls: What to encrypt with; None does not.
+        limits: How much is taken.
     """
-    return HttpServer(guard, sockets, tls)
+    return HttpServer(guard, sockets, tls, limits)
 
 
 __all__ = [
     "App",
     "Context",
     "Guard",
+    "HttpLimits",
+    "HttpServer",
     "Identity",
     "Metrics",
     "Reloaded",

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from mwl.audit.actor import Actor
 from mwl.errors import MwlError, SourceChanged, WriteError
 from mwl.find import Worklist
+from mwl.limits import HTTP_BATCH, HTTP_ROWS
 from mwl.store import ABSENT, ANYTHING, Write, entity_tag
 from mwl.store.writing import require_safe
 from mwl.web.auditing import actor_of
@@ -19,7 +20,15 @@ from mwl.web.conditions import quoted
 from mwl.web.context import Context
 from mwl.web.desk import Desk, Order, Placed, api_error_of, catch_up, findings_of, source_of
 from mwl.web.errors import ApiError, as_api_error, error_object
-from mwl.web.routing import STRING, Route, Schema, body_of, json_answer, router_of
+from mwl.web.routing import (
+    STRING,
+    Route,
+    Schema,
+    body_of,
+    json_answer,
+    limits_of,
+    router_of,
+)
 from mwl.web.turns import finished, in_turns
 from mwl.web.worklists import (
     EXAMPLE,
@@ -31,12 +40,6 @@ from mwl.web.worklists import (
     read_body,
     source_of_order,
 )
-
-BATCH_LIMIT_BYTES = 16 * 1024 * 1024
-"""Longest body taken, in bytes: 20,000 items. A row is parsed at a time."""
-
-ROWS_LIMIT = 20_000
-"""Most rows of a batch: each takes a millisecond and its fsync."""
 
 _ROW: Schema = {
     "type": "object",
@@ -102,9 +105,10 @@ class _Batch:
         being written. A row with `ID` replaces that item, one with `AccessionNumber` that of the
         order, any other makes a new one.
         """
-        text = _text(await body_of(request, BATCH_LIMIT_BYTES))
+        text = _text(await body_of(request, HTTP_BATCH))
+        most = limits_of(request).http_rows
         worklist = self._desk.worklist(called)
-        values = [value async for value in in_turns(_rows(text))]
+        values = [value async for value in in_turns(_rows(text, most))]
         await finished(worklist.see_every_change())
         rows: list[_Row] = []
         taken: set[str] = set()
@@ -165,8 +169,8 @@ def _text(body: bytes) -> str:
         raise ApiError("BadFileFormat", "the body is not text in UTF-8") from None
 
 
-def _rows(text: str) -> Iterator[Any]:
-    """Read an array, a value at a time.
+def _rows(text: str, most: int = HTTP_ROWS.default) -> Iterator[Any]:
+    """Read an array of a number of values at most, a value at a time.
 
     Raises:
         ApiError: It is none.
@@ -184,9 +188,9 @@ def _rows(text: str) -> Iterator[Any]:
             raise ApiError("BadFileFormat", f"Cannot parse the JSON of row {count}") from None
         yield value
         count += 1
-        if count > ROWS_LIMIT:
-            message = f"more than {ROWS_LIMIT} rows"
-            raise ApiError("BadRequest", message, http_status=413)
+        if count > most:
+            message, exceeded = f"more than {most} rows", HTTP_ROWS.hit(most)
+            raise ApiError("BadRequest", message, http_status=413, exceeded=exceeded)
         place = _after_space(text, place)
         if text[place : place + 1] == "]":
             break

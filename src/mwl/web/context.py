@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from mwl import limits
 from mwl.access import AccessPolicy
 from mwl.net.client import ClientAssociation, Peer, associate
 from mwl.net.journal import Journal
@@ -42,6 +43,29 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """How much is taken over HTTP; see `mwl.limits` for the reasons.
+
+    Args:
+        http_connections: TCP connections open at once.
+        http_requests: Requests answered at once.
+        http_head_timeout_s: Seconds to the end of the headers of a request.
+        http_body: Longest body, in bytes.
+        http_batch: Longest body of a batch, in bytes.
+        http_rows: Rows of a batch.
+        http_event_readers: Clients that read the events at once.
+    """
+
+    http_connections: int = limits.HTTP_CONNECTIONS.default
+    http_requests: int = limits.HTTP_REQUESTS.default
+    http_head_timeout_s: float = limits.HTTP_HEAD_TIMEOUT.default
+    http_body: int = limits.HTTP_BODY.default
+    http_batch: int = limits.HTTP_BATCH.default
+    http_rows: int = limits.HTTP_ROWS.default
+    http_event_readers: int = limits.HTTP_EVENT_READERS.default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Options that routes obey.
 
@@ -53,6 +77,7 @@ class Settings:
             (`DicomScuTimeout`).
         may_execute_lua: Whether a client may have Lua run (`ExecuteLuaEnabled`).
         authentication: Whether a name and a password are asked for (`AuthenticationEnabled`).
+        limits: How much is taken.
     """
 
     describe_errors: bool = True
@@ -60,6 +85,7 @@ class Settings:
     scu_timeout_s: int = 10
     may_execute_lua: bool = False
     authentication: bool = False
+    limits: HttpLimits = HttpLimits()
 
 
 class Reloaded(NamedTuple):

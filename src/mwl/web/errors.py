@@ -23,6 +23,7 @@ from starlette.routing import Match
 
 from mwl import telemetry
 from mwl.errors import InputError, MwlError, PeerRefused, StoreError
+from mwl.limits import Exceeded
 
 
 class Code(NamedTuple):
@@ -102,6 +103,7 @@ class ApiError(MwlError):
         http_status: Status of the response where it is not that of the row.
         headers: Further headers of the response.
         extra: Further members of the object, such as the findings of a check.
+        exceeded: The limit that the request goes beyond, where that is why.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class ApiError(MwlError):
         http_status: int | None = None,
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        exceeded: Exceeded | None = None,
     ) -> None:
         row = CODES[code]
         super().__init__(details or row.description)
@@ -120,6 +123,7 @@ class ApiError(MwlError):
         self.http_status = row.http_status if http_status is None else http_status
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
+        self.exceeded = exceeded
 
 
 def error_response(error: ApiError, method: str, uri: str, *, described: bool) -> Response:
@@ -210,10 +214,25 @@ def install(app: FastAPI, routers: Sequence[APIRouter], *, described: bool) -> N
         if failure.http_status == http.HTTPStatus.METHOD_NOT_ALLOWED and failure is not error:
             # The framework names the methods of the first route with this path alone.
             failure.headers["Allow"] = _allowed_methods(routers, request)
+        if failure.exceeded is not None:
+            _report(failure, failure.exceeded, request)
         return error_response(failure, request.method, request.url.path, described=described)
 
     for kind in (MwlError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
+
+
+def _report(failure: ApiError, exceeded: Exceeded, request: Request) -> None:
+    """Tell of a request that goes beyond a limit."""
+    telemetry.refuse(
+        exceeded,
+        "http_refused",
+        host=None if request.client is None else request.client.host,
+        method=request.method,
+        path=request.url.path,
+        status=failure.http_status,
+        reason=str(failure),
+    )
 
 
 def _allowed_methods(routers: Sequence[APIRouter], request: Request) -> str:

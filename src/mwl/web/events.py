@@ -20,6 +20,7 @@ from fastapi.responses import StreamingResponse
 from mwl.errors import StoreError
 from mwl.find import Worklist
 from mwl.item import WorklistItem
+from mwl.limits import HTTP_EVENT_READERS
 from mwl.net.journal import QueryRecord
 from mwl.web.context import Context
 from mwl.web.desk import id_of
@@ -32,9 +33,6 @@ EVENT_STREAM = "text/event-stream"
 
 KEPT_EVENTS = 1000
 """Events that wait for one reader, in events: a few hundred kilobytes."""
-
-READERS_LIMIT = 50
-"""Readers at once: each is told of every query."""
 
 LOOK_S = 1.0
 """Seconds between looks at the folders while somebody reads."""
@@ -96,9 +94,10 @@ class Events:
         events a reader missed that read too slowly, `reset` that so many items changed that each
         is not told.
         """
-        if len(self._readers) >= READERS_LIMIT:
-            message = f"{READERS_LIMIT} clients read the events already"
-            raise ApiError("DatabaseUnavailable", message)
+        most = self._context.settings.limits.http_event_readers
+        if len(self._readers) >= most:
+            message = f"{most} clients read the events already"
+            raise ApiError("DatabaseUnavailable", message, exceeded=HTTP_EVENT_READERS.hit(most))
         return StreamingResponse(
             self._events(), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"}
         )

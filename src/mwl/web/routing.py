@@ -11,10 +11,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from mwl.limits import HTTP_BODY, Limit
+from mwl.web.context import Context, HttpLimits
 from mwl.web.errors import ApiError
-
-BODY_LIMIT_BYTES = 128 * 1024
-"""Longest body taken, in bytes: its JSON is parsed in 1 ms, in which nobody else is answered."""
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -123,7 +122,7 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     failures = dict(route.failures)
     if route.body is not None:
         failures.setdefault(400, "The body cannot be used")
-        failures[413] = f"The body has more than {BODY_LIMIT_BYTES} bytes"
+        failures[413] = "The body is longer than is taken: see `Limits` in the configuration"
     documented: dict[int | str, dict[str, Any]] = {route.success: success}
     for status, when in sorted(failures.items()):
         documented[status] = {"description": when, "content": {JSON: {"schema": dict(ERROR)}}}
@@ -139,18 +138,26 @@ def _request_body(route: Route) -> dict[str, Any] | None:
     return {"requestBody": {"required": route.needs_body, "content": {route.body_type: media}}}
 
 
-async def body_of(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
+def limits_of(request: Request) -> HttpLimits:
+    """Give how much is taken now."""
+    context: Context = request.app.state.context
+    return context.settings.limits
+
+
+async def body_of(request: Request, limit: Limit = HTTP_BODY) -> bytes:
     """Give the body of a request.
 
     Raises:
         ApiError: It is longer than allowed.
     """
     body = bytearray()
+    longest: int = getattr(limits_of(request), limit.field)
     async for part in request.stream():
         body += part
-        if len(body) > limit_bytes:
-            message = f"the body has more than {limit_bytes} bytes"
-            raise ApiError("BadRequest", message, http_status=413)
+        if len(body) > longest:
+            message = f"the body has more than {longest} bytes"
+            exceeded = limit.hit(longest)
+            raise ApiError("BadRequest", message, http_status=413, exceeded=exceeded)
     return bytes(body)
 
 

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mwl import telemetry
+from mwl.limits import HTTP_CONNECTIONS, HTTP_HEAD_TIMEOUT, HTTP_REQUESTS, Exceeded
+from mwl.web.context import HttpLimits
 
 STOP_GRACE_S = 2
 """Seconds that requests at work have to end when the server stops: streams never end by
@@ -25,16 +27,8 @@ themselves."""
 KEEP_ALIVE_S = 5
 """Seconds that a connection without a request stays open."""
 
-REQUESTS_AT_ONCE = 256
-"""Requests and connections at once; more are answered with 503. Devices use DICOM: this is for
-programs."""
-
-CONNECTIONS_AT_ONCE = 2 * REQUESTS_AT_ONCE
-"""Connections at once; more are closed without a word. Each costs a descriptor, and what takes all
-of them takes them from the associations too."""
-
-HEAD_TIMEOUT_S = 15.0
-"""Seconds from the connection, or the first byte of a later request, to the end of its headers."""
+TOO_MANY_REQUESTS = "Exceeded concurrency limit."
+"""What uvicorn complains of where a request is one too many, which it answers with 503."""
 
 HEAD_LIMIT_BYTES = 64 * 1024
 """Longest request line and headers taken."""
@@ -60,13 +54,15 @@ class _Server(uvicorn.Server):
 class _Connection(H11Protocol):
     """A connection that does not wait for ever for a request."""
 
+    keeper: "HttpServer"
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, where there is room."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_AT_ONCE:
-            transport.abort()
+        most = self.keeper.limits.http_connections
+        if len(self.connections) > most:
+            self._cut(HTTP_CONNECTIONS.hit(most), "too many connections are open")
             return
         self._wait_for_head()
 
@@ -85,7 +81,16 @@ class _Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _wait_for_head(self) -> None:
-        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+        seconds = self.keeper.limits.http_head_timeout_s
+        self._patience = self.loop.call_later(seconds, self._give_up, seconds)
+
+    def _give_up(self, seconds: float) -> None:
+        self._cut(HTTP_HEAD_TIMEOUT.hit(seconds), "its headers took too long to come")
+
+    def _cut(self, exceeded: Exceeded, reason: str) -> None:
+        peer = self.transport.get_extra_info("peername") or ("",)
+        telemetry.refuse(exceeded, "http_refused", host=peer[0], reason=reason)
+        self.transport.abort()
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
@@ -96,10 +101,18 @@ class _Connection(H11Protocol):
 class _ToTelemetry(logging.Handler):
     """Writes what uvicorn complains of as an event."""
 
+    def __init__(self, keeper: "HttpServer") -> None:
+        super().__init__(logging.WARNING)
+        self._keeper = keeper
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write one complaint."""
         error = record.exc_info[1] if record.exc_info else None
-        telemetry.emit("http_trouble", message=record.getMessage(), error=error)
+        message = record.getMessage()
+        is_limit = message == TOO_MANY_REQUESTS
+        exceeded = HTTP_REQUESTS.hit(self._keeper.limits.http_requests) if is_limit else None
+        emit = telemetry.emitting(exceeded)
+        emit("http_trouble", message=message, error=error)
 
 
 class HttpServer:
@@ -109,18 +122,23 @@ class HttpServer:
         app: The application.
         sockets: Bound and listening.
         tls: What to encrypt with; None does not.
+        limits: How much is taken.
     """
 
     def __init__(
-        self, app: ASGIApp, sockets: list[socket.socket], tls: ssl.SSLContext | None
+        self,
+        app: ASGIApp,
+        sockets: list[socket.socket],
+        tls: ssl.SSLContext | None,
+        limits: HttpLimits,
     ) -> None:
         logger = logging.getLogger("uvicorn")
-        logger.handlers[:] = [_ToTelemetry(logging.WARNING)]
+        logger.handlers[:] = [_ToTelemetry(self)]
         logger.propagate = False
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
             app,
-            http=_Connection,
+            http=type("_Connection", (_Connection,), {"keeper": self}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -128,13 +146,15 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            limit_concurrency=REQUESTS_AT_ONCE,
+            limit_concurrency=limits.http_requests,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_GRACE_S,
             h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
         )
         config.load()
         config.ssl = tls
+        self.limits = limits
+        self._config = config
         self._server = _Server(config)
         self._sockets = sockets
         self._task: asyncio.Task[None] | None = None
@@ -151,6 +171,11 @@ class HttpServer:
         self._server.should_exit = True
         self._server.ending.set()
         await self._task
+
+    def take_over(self, limits: HttpLimits) -> None:
+        """Let other limits count for the connections from now on."""
+        self.limits = limits
+        self._config.limit_concurrency = limits.http_requests
 
     def hurry(self) -> None:
         """Let `stop` wait for nobody."""

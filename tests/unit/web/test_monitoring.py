@@ -11,9 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mwl import telemetry
+from mwl.limits import HTTP_EVENT_READERS
 from mwl.net.journal import CALLERS_COUNTED, LATENCY_BOUNDS_S, OTHERS, Journal
 from mwl.web import events as events_module
-from mwl.web.events import KEPT_EVENTS, READERS_LIMIT, Events
+from mwl.web.events import KEPT_EVENTS, Events
 from support.api import Api, api_of, tags
 from support.worklist_files import FIVE_ITEMS, GARBAGE, fill, part10
 
@@ -170,7 +171,7 @@ class TestEvents:
     async def test_readers_have_a_limit(self, api: Api) -> None:
         events = Events(api.context)
         async with asyncio.TaskGroup(), reading(events):
-            others = [events._events() for _ in range(READERS_LIMIT - 1)]
+            others = [events._events() for _ in range(HTTP_EVENT_READERS.default - 1)]
             for stream in others:
                 await anext(stream)
             with pytest.raises(Exception, match="clients read the events already"):

@@ -13,10 +13,10 @@ from mwl import telemetry
 from mwl.access import Caller, allow
 from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN
 from mwl.errors import ConfigError, InputError
+from mwl.limits import HTTP_BODY
 from mwl.net.client import Peer, Response
 from mwl.web import Reply, Settings
 from mwl.web.entrance import Entrance
-from mwl.web.routing import BODY_LIMIT_BYTES
 from mwl.web.within import call
 from mwl.wire.dimse import Command, CommandField
 from support.telemetry import captured_log
@@ -188,10 +188,10 @@ async def test_every_uid_is_another(site: Web) -> None:
 
 
 async def test_a_body_that_is_too_long_is_413(site: Web) -> None:
-    long = b"x" * (BODY_LIMIT_BYTES + 1)
+    long = b"x" * (HTTP_BODY.default + 1)
     reply = await site.ask("PUT", "/tools/log-level", long)
     assert reply.status == 413
-    assert str(BODY_LIMIT_BYTES) in json.loads(reply.body)["Details"]
+    assert str(HTTP_BODY.default) in json.loads(reply.body)["Details"]
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 20_000, b"\xff", b"nul", b"NaN"])

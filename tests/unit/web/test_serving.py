@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mwl.web import serving
+from mwl.web.context import HttpLimits
 from mwl.web.entrance import Entrance
 from mwl.web.serving import HttpServer
 from support.telemetry import captured_log
@@ -26,10 +28,10 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp = hello) -> AsyncIterator[int]:
+async def served(app: ASGIApp = hello, **limits: Any) -> AsyncIterator[int]:
     """Serve an application and give its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = HttpServer(app, [listening], None)
+        server = HttpServer(app, [listening], None, HttpLimits(**limits))
         server.start()
         try:
             yield listening.getsockname()[1]
@@ -62,9 +64,8 @@ async def test_a_connection_serves_many_requests() -> None:
 async def test_who_does_not_finish_a_request_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, before: bytes, begun: bytes
 ) -> None:
-    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
     monkeypatch.setattr(serving, "KEEP_ALIVE_S", 60)
-    async with served() as port:
+    async with served(http_head_timeout_s=0.05) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         if before:
             writer.write(before)
@@ -75,23 +76,21 @@ async def test_who_does_not_finish_a_request_is_cut_off(
         writer.close()
 
 
-async def test_who_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
-    async with served() as port:
+async def test_who_says_nothing_is_cut_off() -> None:
+    async with served(http_head_timeout_s=0.05) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await heard(reader) == b""
         writer.close()
 
 
-async def test_a_request_that_takes_long_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "HEAD_TIMEOUT_S", 0.05)
+async def test_a_request_that_takes_long_is_not_cut_off() -> None:
     answer = asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await answer.wait()
         await hello(scope, receive, send)
 
-    async with served(slow) as port:
+    async with served(slow, http_head_timeout_s=0.05) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         idle, other = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -103,9 +102,8 @@ async def test_a_request_that_takes_long_is_not_cut_off(monkeypatch: pytest.Monk
         other.close()
 
 
-async def test_there_is_an_end_to_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "CONNECTIONS_AT_ONCE", 2)
-    async with served() as port:
+async def test_there_is_an_end_to_the_connections() -> None:
+    async with served(http_connections=2) as port:
         open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         for reader, writer in open_ones:
             writer.write(REQUEST)
