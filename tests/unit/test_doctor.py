@@ -311,3 +311,24 @@ def test_a_unit_that_is_not_there_ends_with_2(systemd: Path, folder: Path) -> No
 def test_a_unit_has_its_user(folder: Path) -> None:
     status, output = run(folder, "--unit", "mwl", "--user", "root")
     assert (status, "either --user or --unit" in output) == (2, True)
+
+
+def test_an_audit_trail_has_its_destination_and_its_spool_looked_at(folder: Path) -> None:
+    spool = folder.parent / "spool"
+    audit = {"Destination": f"file:{folder.parent}/audit.log", "SpoolFolder": str(spool)}
+    _, found = findings("--config", configuration(folder, Audit=audit))
+    assert [one["found"] for one in found["audit"]] == ["will be made", "will be made"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        audit["Destination"] = f"tls://127.0.0.1:{probe.getsockname()[1]}"
+        authority = folder.parent / "authority.pem"
+        trustme.CA().cert_pem.write_to_path(authority)
+        audit["TrustedCertificates"] = str(authority)
+        _, found = findings("--config", configuration(folder, Audit=audit))
+    assert found["audit"][0]["level"] == "fail"
+    assert "Connection refused" in found["audit"][0]["found"]
+    assert found["certificates"][0]["subject"].startswith("Audit.TrustedCertificates")
+    authority.unlink()
+    _, found = findings("--config", configuration(folder, Audit=audit))
+    assert found["certificates"][0]["level"] == "fail"
+    assert not spool.exists()

@@ -10,8 +10,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mwl.cli.config import notes_of_scripts, scripts_one_by_one
-from mwl.config import Config, Loaded, Modality, Note, check, missing_here, of_folder, refusals
-from mwl.doctor import Finding, certificates, fail, folders, machine, modalities, ok, ports, warn
+from mwl.config import (
+    AuditDestination,
+    Config,
+    Loaded,
+    Modality,
+    Note,
+    check,
+    missing_here,
+    of_folder,
+    refusals,
+)
+from mwl.doctor import (
+    Finding,
+    audit,
+    certificates,
+    fail,
+    folders,
+    machine,
+    modalities,
+    ok,
+    ports,
+    warn,
+)
 from mwl.doctor.modalities import Device
 from mwl.doctor.ports import Place
 from mwl.doctor.units import Unit
@@ -20,6 +41,7 @@ from mwl.matching import DIALECTS
 from mwl.net.client import Peer
 from mwl.site import (
     access_policy,
+    audit_credentials,
     cache_folder,
     dicom_credentials,
     https_credentials,
@@ -36,7 +58,10 @@ FOLDERS_READ = 50
 _LOOKED_AT_ELSEWHERE = ("Worklists.Database", "LuaScripts", "PythonScript", "Hooks", "DicomHost")
 """Options of which a check of its own says what is missing on this machine."""
 
-_CERTIFICATES = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")
+_CERTIFICATES = (
+    *("Audit.TrustedCertificates", "Audit.Certificate", "Audit.PrivateKey"),
+    *("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates"),
+)
 
 
 class Progress(Protocol):
@@ -95,6 +120,7 @@ def _of_site(config: Config, wanted: Wanted, tell: Progress) -> Iterator[Finding
     yield from found
     yield from _http(config)
     yield from _certificates(config)
+    yield from _audit(config, wanted.unit)
     limit, whose = machine.descriptor_limit(process)
     if wanted.unit is not None:
         limit, whose = wanted.unit.files, wanted.unit.name
@@ -220,8 +246,7 @@ def _folders(config: Config, unit: Unit | None, tell: Progress) -> Iterator[Find
     if config.worklists.watch != "scan":
         yield machine.inotify(limits, used, len(served))
     setting = config.worklists.snapshot
-    environment = os.environ | (dict(unit.environment) if unit else {})
-    yield folders.cache(cache_folder(setting, environment), setting, user)
+    yield folders.cache(cache_folder(setting, _environment(unit)), setting, user)
 
 
 def _files(
@@ -311,6 +336,10 @@ def _certificates(config: Config) -> Iterator[Finding]:
     serves_tls = config.dicom_tls_enabled or config.dicom_tls_port
     asks_tls = any(modality.use_tls for modality in config.modalities)
     found = False
+    destination = config.audit.destination
+    if destination is not None and destination.scheme == "tls":
+        found = True
+        yield from certificates.certificates(audit_credentials(config), client_context, now)
     if serves_tls or asks_tls:
         make = server_context if serves_tls else client_context
         for finding in certificates.certificates(dicom_credentials(config), make, now):
@@ -321,6 +350,38 @@ def _certificates(config: Config) -> Iterator[Finding]:
         yield from certificates.certificates(https_credentials(config), server_context, now)
     if not found:
         yield ok("certificates", "TLS", "none are in use")
+
+
+def _audit(config: Config, unit: Unit | None) -> Iterator[Finding]:
+    destination = config.audit.destination
+    if destination is None:
+        yield ok("audit", "Audit.Destination", "no audit trail is kept")
+        return
+    from mwl.server.auditing import spool_folder  # noqa: PLC0415 - few keep a trail
+
+    user = user_name(machine.effective_user_id())
+    if destination.path is not None:
+        yield audit.file(destination.path, user)
+    else:
+        yield _receiver(config, destination)
+    folder = spool_folder(config.audit.spool_folder, _environment(unit))
+    yield from audit.spool(folder, config.audit.spool_size_mib, user)
+
+
+def _receiver(config: Config, destination: AuditDestination) -> Finding:
+    tls = None
+    if destination.scheme == "tls":
+        try:
+            check_name = config.audit.check_server_name
+            tls = client_context(audit_credentials(config), check_name=check_name)
+        except ConfigError as error:
+            return _of_error("audit", error)
+    return asyncio.run(audit.receiver(destination.host, destination.port, tls))
+
+
+def _environment(unit: Unit | None) -> Mapping[str, str]:
+    """Give the environment of the server, as far as it is known."""
+    return os.environ | (dict(unit.environment) if unit else {})
 
 
 def _clock() -> Iterator[Finding]:

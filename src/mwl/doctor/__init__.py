@@ -6,6 +6,7 @@
     folders        the worklist folder, its files, the cache
     ports          who has a port, and what answers there
     certificates   files of TLS
+    audit          where audit messages go, and what keeps them until then
     units          how systemd runs a server
     modalities     the devices of `DicomModalities`
 

@@ -124,6 +124,16 @@ CHECKS: tuple[Check, ...] = (
         "A new certificate; `chmod 600` for the key; certificates in the order leaf, intermediate.",
     ),
     Check(
+        "audit",
+        "`Audit.Destination` and `Audit.SpoolFolder`: that the file can be written, that the "
+        "receiver's name can be resolved and TLS is agreed upon, that the spool can be written, by "
+        "nobody else, and how much waits in it. No message is sent.",
+        "Others may read the file or enter the spool, which name patients; much waits in the "
+        "spool. A receiver over UDP cannot be asked whether it is there.",
+        "The file or the spool cannot be written, or the receiver cannot be reached.",
+        "`chmod`, `install -d -m 700`, `StateDirectory=mwl` in the unit of systemd; the receiver.",
+    ),
+    Check(
         "descriptors",
         "How many files and connections the server may have open (RLIMIT_NOFILE): of the running "
         "server where it can be seen, else of this shell.",
