@@ -27,6 +27,7 @@ from mwl.dataset import (
     TRANSFER_SYNTAXES,
     VRS,
 )
+from mwl.doctor.modalities import AT_ONCE
 from mwl.item import MAX_FILE_BYTES
 from mwl.keys import USUAL_KEYS
 from mwl.limits import (
@@ -268,7 +269,10 @@ def _scu_association() -> str:
                 "`MWL`, or `-aet`; over HTTP `LocalAet` of the modality, else `DicomAet`",
             ),
             ("Wait for the connection, and for each answer", _waits(defaults.timeout_s)),
-            ("Associations at once", "one a command or request"),
+            (
+                "Associations at once",
+                f"one a command or request; `mwl doctor` asks {AT_ONCE} devices at once",
+            ),
             ("Priority (0000,0700)", "MEDIUM"),
         )
     )

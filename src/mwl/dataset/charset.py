@@ -179,7 +179,8 @@ def _canonical(term: str) -> str:
     if match:
         extension, digits = match.groups()
         number = int(digits)
-        # Deviation: the sets of two bytes have no term without extension, yet devices write one.
+        # Deviation: the character sets of two bytes have no term without code extension, yet
+        # devices write one.
         if number in _REPERTOIRES and (extension or f"ISO_IR {number}" not in _CODECS):
             return f"ISO 2022 IR {number}"
         if f"ISO_IR {number}" in _CODECS:
@@ -199,7 +200,8 @@ def _canonical_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(found)
     alone = [term for term in found if term in _STAND_ALONE]
     if alone:
-        # Deviation: these must be the only value, but beside ASCII they are not ambiguous.
+        # Deviation: ISO_IR 192, GB18030 and GBK must be the only value of (0008,0005), but beside
+        # ASCII they are not ambiguous.
         if set(found) - {"ISO 2022 IR 6", "ISO_IR 6"} == {alone[0]}:
             return (alone[0],)
         raise DatasetError(
