@@ -10,6 +10,7 @@ from support.walkthrough import STATUS, Terminal, Typed, Written, is_shown, step
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["first-item.md", "new.md", "nothing-on-the-scanner.md", "howto/http.md"]
+PAGES += ["operations.md"]
 PAGES += [
     "howto/worklists-over-http.md",
     "howto/callbacks.md",

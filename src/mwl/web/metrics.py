@@ -125,6 +125,7 @@ class Metrics(Collector):
             ("mwl_users_refused", "user_refused", "Associations rejected for their user."),
             ("mwl_tls_refused", "tls_refused", "Connections on which no TLS was agreed upon."),
             ("mwl_peer_errors", "peer_error", "Breaches of the protocol by peers."),
+            ("mwl_reloads_failed", "reload_failed", "Configurations that could not be taken over."),
             ("mwl_internal_errors", "internal_error", "Faults of this program."),
         ):
             yield CounterMetricFamily(name, help_text, self._counts[event])
