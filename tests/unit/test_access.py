@@ -243,13 +243,16 @@ def showing(*names: str, calling: str = "CT1", host: str = "10.0.0.7") -> Caller
 
 
 @pytest.mark.parametrize("spelling", ["CT1", "ct1", " Ct1 "])
+@pytest.mark.parametrize("configured", ["CT1", "Ct1 "])
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("opened", [True, False])
 def test_a_bound_title_is_nothing_without_its_certificate(
-    spelling: str, strict: bool, opened: bool
+    spelling: str, configured: str, strict: bool, opened: bool
 ) -> None:
     policy = AccessPolicy(
-        modalities=(BOUND,), always_allow_find_worklist=opened, strict_ae_comparison=strict
+        modalities=(dataclasses.replace(BOUND, ae_title=configured),),
+        always_allow_find_worklist=opened,
+        strict_ae_comparison=strict,
     )
     for caller_ in (
         showing(calling=spelling),  # over the plain port

@@ -59,14 +59,14 @@ def test_a_new_certificate_whose_key_comes_later_waits_for_it(tmp_path: Path) ->
 def test_a_file_that_becomes_readable_is_read(tmp_path: Path) -> None:
     found = following(tmp_path, AUTHORITY.issue("server"))
     key = tmp_path / "server.key"
-    before = key.stat()
     content = key.read_bytes()
     key.write_bytes(b"x" * len(content))
+    unusable = key.stat()
     with pytest.raises(ConfigError):
         found.refresh()
     key.write_bytes(content)
     # As after a change of its owner: what tells of the content is as it was.
-    os.utime(key, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(key, ns=(unusable.st_atime_ns, unusable.st_mtime_ns))
     assert found.refresh()
 
 

@@ -141,6 +141,20 @@ def test_an_alternative_name_is_no_subject(tmp_path: Path, alternative: str) -> 
     assert not is_meant(shown(tmp_path, authority, issued), "CN=ct1,O=Example")
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        [("commonName", "1.2.3.4=ct1")],
+        [("1.2.3.4", "ct1,1.2.3.5=Example")],
+        [("1.2.3.4", "ct1\\"), ("1.2.3.5", "Example")],
+    ],
+)
+def test_kinds_that_are_numbers_are_no_way_around_that(subject: list[tuple[str, str]]) -> None:
+    found = _certificate(subject)
+    for meant in ("1.2.3.4=ct1", "1.2.3.4=ct1,1.2.3.5=Example", "1.2.3.5=Example,1.2.3.4=ct1"):
+        assert not is_meant(found, meant)
+
+
 def test_a_letter_that_only_folds_to_another_is_not_it(tmp_path: Path) -> None:
     authority = Authority()
     issued = authority.issue("\N{KELVIN SIGN}1")
@@ -178,8 +192,9 @@ def test_what_is_no_name_is_told(name: str) -> None:
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-_values = st.one_of(_texts, st.text('CN=O,+"\\; ', min_size=1, max_size=10))
-_subjects = st.lists(st.tuples(st.sampled_from(["commonName", "organizationName"]), _values))
+_values = st.one_of(_texts, st.lists(st.sampled_from(["1.2=", *'CO=,+"\\; '])).map("".join))
+_kinds = st.sampled_from(["commonName", "organizationName", "1.2"])
+_subjects = st.lists(st.tuples(_kinds, _values))
 
 
 def _certificate(parts: list[tuple[str, str]]) -> Mapping[str, Any]:
@@ -195,7 +210,8 @@ def _folded(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def test_subjects_are_equal_only_when_their_parts_are(
     one: list[tuple[str, str]], other: list[tuple[str, str]]
 ) -> None:
-    (whole,) = (name for name in names_in(_certificate(one)) if name.startswith(("CN=", "O=")))
+    starts = ("CN=", "O=", "1.2=")
+    (whole,) = (name for name in names_in(_certificate(one)) if name.startswith(starts))
     assert (whole in names_in(_certificate(other))) == (_folded(one) == _folded(other))
 
 
