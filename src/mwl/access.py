@@ -133,6 +133,12 @@ class AccessPolicy:
         """Give the known callers with an AE title. Cost: one look-up."""
         return self._by_title.get(self.fold(ae_title), ())
 
+    def names_expected(self, ae_title: str) -> frozenset[str]:
+        """Give the names in the certificate of a known caller as it should be; none for any."""
+        entries = self.entries(ae_title)
+        bound = entries[0].tls_subject if entries else ""
+        return meant_by(bound) if bound else frozenset()
+
     def entries_beside_bound(self, ae_title: str) -> Sequence[KnownCaller]:
         """Give the known callers with an AE title, where one of them is bound to a certificate.
 

@@ -104,6 +104,16 @@ def test_the_query_may_come_from_standard_input(folder: Path) -> None:
     assert json.loads(done.stdout)["matches"] == 1
 
 
+def test_a_device_that_is_bound_to_a_certificate_is_taken_to_show_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    entry = {"AET": "CT1", "Host": "192.0.2.7", "Port": 104, "TlsSubject": "CN=ct1,O=Example"}
+    file = configuration(tmp_path / "mwl.json", folder, DicomModalities={"ct1": entry})
+    known = explain("--config", file, "--calling-aet", "CT1")
+    assert known["refused"] is None
+    assert "CN=ct1,O=example" in known["caller"]["certificate_names"]
+
+
 def test_the_configuration_decides_access_station_and_limit(folder: Path, tmp_path: Path) -> None:
     file = configuration(
         tmp_path / "mwl.json",

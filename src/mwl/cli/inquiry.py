@@ -57,6 +57,7 @@ class Inquiry:
             self.calling,
             self.called or config.dicom_ae_title,
             self.host or _host_of(access, self.calling),
+            access.names_expected(self.calling),
         )
         worklist = _worklist(config, self.places, caller.called_ae_title)
         return explain(worklist, access, caller, identifier)

@@ -73,10 +73,11 @@ class _Explaining:
                 message = f"an AE title has 1 to {AE_TITLE_LIMIT} characters of ASCII"
                 raise ApiError("ParameterOutOfRange", message)
         host = _text(body, "Host", "")
+        access = self._context.access()
         if not host:
-            entries = self._context.access().entries(calling)
+            entries = access.entries(calling)
             host = entries[0].host if entries else LOOPBACK
-        return Caller(calling.strip(), called.strip(), host)
+        return Caller(calling.strip(), called.strip(), host, access.names_expected(calling))
 
 
 @contextmanager
