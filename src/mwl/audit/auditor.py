@@ -230,7 +230,7 @@ class Auditor:
             return
         action: Action = "U" if before and after else "C" if after else "D"
         folder = Participant(user_id=self.server.folder, is_requestor=True)
-        self._record(Change(source, before, after, action), [folder])
+        self._record(Change(source, before, after, action), [folder], is_held=True)
 
     def lost(self, count: int) -> None:
         """Changes of items came so fast that nobody knows any more what they were."""
@@ -277,9 +277,13 @@ class Auditor:
         change: Change,
         participants: list[Participant],
         outcome: Outcome = Outcome.SUCCESS,
+        *,
+        is_held: bool = False,
     ) -> None:
         time_ns = self._now_ns()
-        size = sum(len(item.data) for item in (*change.before, *change.after))
+        # What the catalog holds is in memory anyway.
+        items = change.before if is_held else (*change.before, *change.after)
+        size = sum(len(item.data) for item in items)
         if outcome == Outcome.SUCCESS and change.action == "U":
             self._put(partial(record_of_former, change, time_ns, participants), size)
         self._put(partial(record, change, time_ns, participants, outcome), size)

@@ -8,7 +8,6 @@ Source: DICOM PS3.15 A.5.3.15.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from mwl.attributes import (
@@ -41,7 +40,8 @@ KNOWN_S = 60.0
 """Seconds for which a change is awaited that was told of already: it is seen within one."""
 
 KNOWN_LIMIT = 10_000
-"""Changes after which those that are awaited no longer are swept out."""
+"""Changes remembered, after which those that are awaited no longer are swept out; then after twice
+as many as are left."""
 
 FILE = "Worklist File"
 """Name of the detail that says which file an item is in."""
@@ -175,13 +175,14 @@ class Known:
     def __init__(self) -> None:
         self._of_file: dict[tuple[int, str], list[tuple[float, _Contents]]] = {}
         self._count = 0
+        self._sweep_at = KNOWN_LIMIT
 
     def expect(self, catalog: object, source: str, items: Items, now: float) -> None:
         """Remember that a file is being made to hold some items."""
         awaited = self._of_file.setdefault((id(catalog), source), [])
         awaited.append((now + KNOWN_S, _contents(items)))
         self._count += 1
-        if self._count >= KNOWN_LIMIT:
+        if self._count >= self._sweep_at:
             self._sweep(now)
 
     def forget(self, catalog: object, source: str, items: Items) -> None:
@@ -209,7 +210,8 @@ class Known:
             for key, awaited in self._of_file.items()
             if (fresh := [one for one in awaited if one[0] >= now])
         }
-        self._count = sum(map(len, chain(self._of_file.values())))
+        self._count = sum(map(len, self._of_file.values()))
+        self._sweep_at = max(KNOWN_LIMIT, 2 * self._count)
 
 
 def _contents(items: Items) -> _Contents:

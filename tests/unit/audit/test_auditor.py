@@ -8,7 +8,7 @@ import pytest
 
 from mwl import telemetry
 from mwl.access import Caller, Refusal
-from mwl.audit import alerts
+from mwl.audit import alerts, records
 from mwl.audit.actor import Actor
 from mwl.audit.auditor import Auditor, Server
 from mwl.audit.trail import Gap
@@ -243,6 +243,18 @@ def test_what_is_awaited_in_vain_is_forgotten(
     monkeypatch.setattr("mwl.audit.records.KNOWN_S", -1.0)
     write(scene, Write("a.wl", file(1), ABSENT))
     assert [one["who"] for one in scene.look()] == [["nurse"], ["/srv/worklists"]]
+
+
+def test_what_is_awaited_no_longer_is_swept_out(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = records.Known()
+    monkeypatch.setattr(records, "KNOWN_LIMIT", 10)
+    monkeypatch.setattr(known, "_sweep_at", 10)
+    for number in range(100):
+        known.expect(scene, f"{number}.wl", (), now=number * records.KNOWN_S / 10)
+    assert len(known._of_file) <= 2 * 11
+    assert known.knows(scene, "99.wl", (), now=99 * records.KNOWN_S / 10)
 
 
 def test_an_item_that_was_read_is_told_of(scene: Scene) -> None:

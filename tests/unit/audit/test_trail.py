@@ -143,6 +143,8 @@ def running(
     log: Log | None = None,
     grace_s: float = 5.0,
     limit: int = LIMIT,
+    *,
+    starts: bool = True,
 ) -> Iterator[Trail]:
     stopping = threading.Event()
     one = Trail(
@@ -153,7 +155,8 @@ def running(
         stopping,
     )
     one.of_gap = gap_message
-    one.start()
+    if starts:
+        one.start()
     try:
         yield one
     finally:
@@ -266,6 +269,23 @@ def test_a_full_spool_is_told_of_and_drops_what_comes_last(
     assert (one.sent, one.dropped) == (kept + 2, 3)
 
 
+def test_a_flood_makes_one_gap_and_not_one_for_each_place_that_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trail, "QUEUE_LIMIT", 10)
+    with running(tmp_path, to_file(tmp_path), starts=False) as one:
+        put(one, *range(11))
+        taken = []
+        for number in range(11, 21):
+            before, _ = one.dropped, one._queue.popleft()
+            put(one, number)
+            taken += [number] * (one.dropped == before)
+        # Half of the ten places had to be free.
+        assert taken[:1] == [16]
+        assert one.dropped == 6
+        one._queue.clear()
+
+
 def test_queries_that_are_too_large_to_wait_are_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +356,16 @@ def test_over_udp_a_receiver_that_was_down_misses_nothing_on_this_machine(tmp_pa
     assert (one.sent, one.dropped) == (5, 0)
 
 
+def test_over_udp_one_message_that_is_refused_is_not_taken_as_sent(tmp_path: Path) -> None:
+    with udp_receiver() as (_, port):
+        pass
+    log = Log()
+    with running(tmp_path, lambda _: UdpDestination("127.0.0.1", port, SENDER), log) as one:
+        put(one, 1)
+        log.wait_for("audit_undelivered")
+    assert (one.sent, one.waiting) == (0, 1)
+
+
 class Authority:
     """Certificates of a receiver and of this server."""
 
@@ -395,6 +425,21 @@ def test_over_tls_a_receiver_that_was_down_gets_all_in_order_and_once(
         stack.__exit__(None, None, None)
     assert [number_of(message.xml) for message in came] == [*"345"]
     assert (one.sent, one.waiting, one.dropped) == (6, 0, 0)
+
+
+def test_over_tls_what_is_not_confirmed_is_not_taken_as_sent(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destinations, "STALLED_S", 0.1)
+    monkeypatch.setattr(destinations, "_unconfirmed", lambda _: 1)
+    log = Log()
+    with (
+        tls_receiver(authority.receiver) as (_, port),
+        running(tmp_path, partial(authority.destination, port), log, grace_s=0.1) as one,
+    ):
+        put(one, 1)
+        assert log.wait_for("audit_undelivered")["reason"] == "it takes no more"
+    assert (one.sent, one.waiting) == (0, 1)
 
 
 def test_a_receiver_that_nobody_vouches_for_gets_nothing(
