@@ -321,16 +321,19 @@ class Association:
                 pdu, self._offset = found
                 self._take(pdu)
                 return True
+            self._await_rest()
         else:
             self._buffer, self._offset = b"", 0  # what was read is not held while idle
-        self._watch_arrival()
+            if self._assembler.context_id:
+                self._await_rest()
         return self._ended and self._read_end()
 
-    def _watch_arrival(self) -> None:
-        """Let the time of an unfinished PDU or message run from its first byte on."""
-        if self._offset == len(self._buffer) and not self._assembler.has_begun:
-            self._arrival = None
-        elif self._arrival is None and self.state is _DATA_TRANSFER:
+    def _await_rest(self) -> None:
+        """Let the time of an unfinished PDU or message run, from its first byte on.
+
+        It stops with the message, or with the association, which all other PDUs end.
+        """
+        if self._arrival is None and self.state is _DATA_TRANSFER:
             self._arrival = self._now + self._limits.slow_write_timeout_s
 
     def _read_end(self) -> bool:

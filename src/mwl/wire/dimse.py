@@ -412,27 +412,25 @@ class MessageAssembler:
     Args:
         max_command_bytes: Longest command set that is held.
         max_message_bytes: Longest data set that is held.
+
+    Attributes:
+        context_id: Presentation context of the message that has begun; 0 without one.
     """
 
     __slots__ = (
         "_command",
-        "_context_id",
         "_fragments",
         "_max_command_bytes",
         "_max_message_bytes",
+        "context_id",
     )
 
     def __init__(self, max_command_bytes: int, max_message_bytes: int) -> None:
         self._max_command_bytes = max_command_bytes
         self._max_message_bytes = max_message_bytes
-        self._context_id = 0  # of the message begun; 0 is none
+        self.context_id = 0
         self._command: Command | None = None
         self._fragments: bytearray | None = None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a message has begun and is not complete."""
-        return self._context_id != 0
 
     @property
     def held_bytes(self) -> int:
@@ -448,7 +446,7 @@ class MessageAssembler:
         """
         context_id, is_command, is_last, data = value
         command = self._command
-        if self._context_id not in (0, context_id) or is_command != (command is None):
+        if self.context_id not in (0, context_id) or is_command != (command is None):
             raise self._out_of_order(value)
         if self._fragments is not None or not is_last:
             self._hold(context_id, data)
@@ -457,29 +455,30 @@ class MessageAssembler:
             data, self._fragments = bytes(self._fragments or b""), None
         if command is not None:
             self._check_size(len(data))
-            self._context_id, self._command = 0, None
+            self.context_id, self._command = 0, None
             return command, data
         self._check_size(len(data))
         command = decode_command(data)
         if not command.has_dataset:
-            self._context_id = 0
+            self.context_id = 0
             return command, None
-        self._context_id, self._command = context_id, command
+        self.context_id, self._command = context_id, command
         return None
 
     def _hold(self, context_id: int, data: bytes) -> None:
         """Keep a fragment. One buffer, not a list: fragments of one byte cost one byte."""
-        self._context_id = context_id
+        self.context_id = context_id
         self._check_size(self.held_bytes + len(data))
         if self._fragments is None:
             self._fragments = bytearray()
         self._fragments += data
 
     def _check_size(self, size: int) -> None:
-        kind, limit, row = "command set", self._max_command_bytes, COMMAND_LENGTH
-        if self._command is not None:
-            kind, limit, row = "data set", self._max_message_bytes, IDENTIFIER_LENGTH
+        limit = self._max_command_bytes if self._command is None else self._max_message_bytes
         if size > limit:
+            kind, row = ("command set", COMMAND_LENGTH)
+            if self._command is not None:
+                kind, row = ("data set", IDENTIFIER_LENGTH)
             raise RemoteProtocolError(
                 f"{kind} of {size} bytes or more, limit is {limit}",
                 reason=AbortReason.NOT_SPECIFIED,
@@ -491,6 +490,6 @@ class MessageAssembler:
         expected = "command" if self._command is None else "data set"
         return RemoteProtocolError(
             f"{found} fragment on presentation context {value.context_id}, expected {expected}"
-            + (f" on {self._context_id}" if self._context_id else ""),
+            + (f" on {self.context_id}" if self.context_id else ""),
             reason=AbortReason.UNEXPECTED_PARAMETER,
         )
