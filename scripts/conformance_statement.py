@@ -350,7 +350,10 @@ AUDIT_TRIGGERS = (
         messages.PROCEDURE_RECORD,
         "an item was created, changed or deleted, over HTTP or in the folder; read over HTTP",
     ),
-    (messages.LOGIN, "a name and password over HTTP that are not right"),
+    (
+        messages.LOGIN,
+        "a device's user was accepted or not (`DicomUserIdentity`), or one of HTTP was not",
+    ),
     (messages.NODE_AUTHENTICATION, "an association was rejected, or TLS came to nothing"),
     (
         messages.RESTRICTED_FUNCTION,

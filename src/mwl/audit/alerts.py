@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mwl.audit.messages import (
+    LOGIN,
     MASTER_FILE,
     NODE_AUTHENTICATION,
     NODE_ID,
@@ -56,9 +57,20 @@ def _refused(fields: Fields) -> str:
     return f"{fields['operation']}{to} refused: {fields['reason']}"
 
 
+def _of_user(fields: Fields) -> Kind:
+    # Who names no user has not tried to log in.
+    return LOGIN if fields.get("user") else NODE_AUTHENTICATION
+
+
 _ALERTS: Mapping[str, _Alert] = MappingProxyType(
     {
         "association_refused": _Alert(_of_operation, Outcome.MINOR_FAILURE, _refused),
+        "user_identified": _Alert(_of_user, Outcome.SUCCESS, lambda _: ""),
+        "user_refused": _Alert(
+            _of_user,
+            Outcome.MINOR_FAILURE,
+            lambda fields: f"association refused: {fields['reason']}",
+        ),
         "tls_refused": _Alert(
             lambda _: NODE_AUTHENTICATION,
             Outcome.MINOR_FAILURE,
@@ -101,9 +113,17 @@ def alert(event: str, fields: Fields, time_ns: int, reporter: Participant) -> Au
         reporter: Who tells of it.
     """
     row = _ALERTS[event]
-    words = row.words(fields)
+    kind, words = row.kind(fields), row.words(fields)
+    if kind is LOGIN:  # PS3.15 Table A.5.3.12-1: it has no object
+        return AuditMessage(
+            kind=kind,
+            time_ns=time_ns,
+            outcome=row.outcome,
+            description=words,
+            participants=[*_performers(fields, is_requestor=True), reporter],
+        )
     return AuditMessage(
-        kind=row.kind(fields),
+        kind=kind,
         time_ns=time_ns,
         outcome=row.outcome,
         description=words,
@@ -112,13 +132,13 @@ def alert(event: str, fields: Fields, time_ns: int, reporter: Participant) -> Au
     )
 
 
-def _performers(fields: Fields) -> list[Participant]:
+def _performers(fields: Fields, *, is_requestor: bool = False) -> list[Participant]:
     host, title = fields.get("host") or "", fields.get("calling_ae_title") or ""
     if not host and not title:
         return []
     ae_titles = [title] if title else []
-    user = title or host
-    return [Participant(user_id=user, is_requestor=False, ae_titles=ae_titles, host=host)]
+    user = fields.get("user") or title or host
+    return [Participant(user_id=user, is_requestor=is_requestor, ae_titles=ae_titles, host=host)]
 
 
 def _nodes(fields: Fields, words: str) -> list[Object]:

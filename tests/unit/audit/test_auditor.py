@@ -19,7 +19,7 @@ from mwl.matching.stored import indexed_values
 from mwl.net import report
 from mwl.store import ABSENT, PRESENT, Write
 from support import items
-from support.audit import Recorded, details, said
+from support.audit import Recorded, details, faults, said
 from support.datasets import data_set, file_of
 from support.worklist import Site
 
@@ -318,6 +318,26 @@ def test_what_is_about_tls_and_the_configuration_is_an_alert(scene: Scene) -> No
         ("Security Configuration", 0),
         ("Security Configuration", 4),
     ]
+
+
+@pytest.mark.usefixtures("_heard")
+def test_a_device_that_logs_in_is_a_login_whether_it_gets_in_or_not(scene: Scene) -> None:
+    called = {"calling_ae_title": "CT1", "called_ae_title": "MWL", "host": "192.0.2.7"}
+    telemetry.emit("user_identified", **called, user="ct1")
+    telemetry.emit("user_refused", **called, user="ct1", reason="no such user", hint="")
+    telemetry.emit("user_refused", **called, user=None, reason="it offers none", hint="")
+    roots = scene.recorded.taken()
+    told = [(said(root)["event"], said(root)["outcome"]) for root in roots]
+    assert told == [("Login", 0), ("Login", 4), ("Node Authentication", 4)]
+    asking = [
+        (one.attrib["UserID"], one.attrib["AlternativeUserID"], one.attrib["NetworkAccessPointID"])
+        for root in roots
+        for one in root.findall("ActiveParticipant")
+        if one.attrib.get("NetworkAccessPointID") == "192.0.2.7"
+    ]
+    logged_in = ("ct1", "AETITLES=CT1", "192.0.2.7")
+    assert asking == [logged_in, logged_in, ("CT1", "AETITLES=CT1", "192.0.2.7")]
+    assert [faults(root) for root in roots] == [[], [], []]
 
 
 def test_every_event_that_is_an_alert_is_one_of_the_log() -> None:
