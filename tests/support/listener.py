@@ -29,6 +29,18 @@ class Listening:
         return Peer("127.0.0.1", self.port, "MWL", calling, timeout_s)
 
 
+def service_of(site: Site, *, access: AccessPolicy = OPEN, limits: Limits | None = None) -> Service:
+    """Give what the associations of a worklist share."""
+    return Service(
+        access=access,
+        worklist=lambda _: site.worklist,
+        negotiation=Policy(
+            {VERIFICATION: TRANSFER_SYNTAXES, MODALITY_WORKLIST_FIND: TRANSFER_SYNTAXES}
+        ),
+        limits=limits or Limits(),
+    )
+
+
 @asynccontextmanager
 async def listening(
     site: Site,
@@ -38,14 +50,7 @@ async def listening(
     capacity: Capacity | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve a worklist while the block runs."""
-    service = Service(
-        access=access,
-        worklist=lambda _: site.worklist,
-        negotiation=Policy(
-            {VERIFICATION: TRANSFER_SYNTAXES, MODALITY_WORKLIST_FIND: TRANSFER_SYNTAXES}
-        ),
-        limits=limits or Limits(),
-    )
+    service = service_of(site, access=access, limits=limits)
     loop = asyncio.get_running_loop()
     connections = Connections(loop, service.limits, capacity)
     server = await loop.create_server(

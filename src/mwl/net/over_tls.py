@@ -15,7 +15,7 @@ from mwl import telemetry
 from mwl.limits import HANDSHAKE_TIMEOUT, Exceeded
 from mwl.net import report
 from mwl.net.connections import Connections
-from mwl.net.dicom import DicomConnection, address_of
+from mwl.net.dicom import DicomConnection, acknowledge, address_of
 from mwl.tls.problems import problem_of
 
 READ_BYTES = 64 * 1024
@@ -51,6 +51,8 @@ class TlsConnection(asyncio.Protocol):
         self._within: DicomConnection | None = None
         self._is_refused = False
         self._has_spoken = False
+        self._is_silent = False
+        """Whether what came last was answered with nothing so far."""
         self.host = ""
 
     # The transport calls these.
@@ -67,9 +69,12 @@ class TlsConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
         self._has_spoken = True
+        self._is_silent = True
         self._received.write(data)
         if self._within is not None or self._is_agreed():
             self._read()
+        if self._is_silent:
+            acknowledge(self._transport)
 
     def eof_received(self) -> bool:
         """The peer will send no more, whether it said so within TLS or not."""
@@ -203,6 +208,7 @@ class TlsConnection(asyncio.Protocol):
     def flush(self) -> None:
         """Send what TLS has to say."""
         if self._to_send.pending:
+            self._is_silent = False
             self._transport.write(self._to_send.read())
 
 
@@ -220,6 +226,8 @@ class _Within(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "peercert":
             return self._tls.getpeercert()
+        if name == "socket":
+            return default  # it is for TLS to acknowledge
         return self._transport.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
