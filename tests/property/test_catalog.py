@@ -108,6 +108,11 @@ class FolderMachine(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.writers) - 1))
         self.writers.pop(index).close()
 
+    @rule(name=names, size=st.integers(0, 3))
+    def cut(self, name: str, size: int) -> None:
+        with contextlib.suppress(OSError):
+            os.truncate(self.folder / name, size)
+
     @rule(name=names, text=texts)
     def rename_in(self, name: str, text: str) -> None:
         path = self.somewhere()

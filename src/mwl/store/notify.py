@@ -18,6 +18,7 @@ try:
 except ImportError:  # Not Linux: `Watch` then says so.
     inotify_simple = None
 
+_MODIFY = 0x0002
 _CLOSE_WRITE = 0x0008
 _MOVED_TO = 0x0080
 _CREATE = 0x0100
@@ -34,8 +35,9 @@ _ONLY_DIRECTORY = 0x0100_0000
 _FINISHED = _CLOSE_WRITE | _MOVED_TO
 _OTHER_FILE = _CREATE | _DELETE | _MOVED_FROM
 _FOLDER_LOST = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
+_CHANGED = _ATTRIB | _MODIFY  # truncate(2) opens nothing, so nothing is closed
 _MASK = (
-    _FINISHED | _OTHER_FILE | _ATTRIB | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
+    _FINISHED | _OTHER_FILE | _CHANGED | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
 )  # the rest of _FOLDER_LOST, and _OVERFLOW, come unasked
 
 
@@ -48,7 +50,7 @@ class Hint(Enum):
     APPEARED = "appeared"
     """Created, or gone. When it is being written, its end will be told."""
     TOUCHED = "touched"
-    """Its attributes changed. Says nothing against an earlier hint."""
+    """Its content or attributes changed. Says nothing against an earlier hint."""
     LISTED = "listed"
     """Seen in the folder. Whether it is being written is not known and will not be told."""
     FINISHED = "finished"

@@ -67,6 +67,26 @@ def test_a_rewrite_that_keeps_the_time_stamp_shows(folder: Path, served: Served)
     assert served.look() == {"a.wl": NEW}
 
 
+def test_a_file_that_is_cut_without_being_opened_shows(folder: Path, served: Served) -> None:
+    path = folder / "a.wl"
+    path.write_bytes(content("old") + content("new"))
+    served.look()
+    os.truncate(path, len(content("old")))
+    assert served.look() == {"a.wl": content("old")}
+    os.truncate(path, 2)
+    assert served.look() == {}
+
+
+def test_a_file_that_is_cut_through_its_second_name_shows_under_both(
+    folder: Path, served: Served
+) -> None:
+    (folder / "a.wl").write_bytes(OLD)
+    os.link(folder / "a.wl", folder / "b.wl")
+    served.look()
+    os.truncate(folder / "b.wl", 2)
+    assert served.look() == {}
+
+
 def test_only_worklist_names_count_in_any_letter_case_and_hidden_ones_too(
     folder: Path, served: Served
 ) -> None:
