@@ -37,13 +37,20 @@ ASSOCIATE = encode_pdu(
 EVERYTHING = encode(
     elements({"PatientName": "", "AccessionNumber": ""}).values(), IMPLICIT_VR_LITTLE_ENDIAN
 )
+EVERY_HISTORY = encode(
+    elements({"PatientID": "", "AdditionalPatientHistory": ""}).values(), IMPLICIT_VR_LITTLE_ENDIAN
+)
+"""Asks for long answers, more than the network holds."""
 RELEASE = encode_pdu(ReleaseRequest())
 RELEASED = encode_pdu(ReleaseResponse())
 ASSOCIATE_AC, ASSOCIATE_RJ, DATA, RELEASE_RQ, RELEASE_RP, ABORT = 2, 3, 4, 5, 6, 7
 
 
 def find_request(
-    message_id: int = 1, sop_class: str = MODALITY_WORKLIST_FIND, context_id: int = 1
+    message_id: int = 1,
+    sop_class: str = MODALITY_WORKLIST_FIND,
+    context_id: int = 1,
+    identifier: bytes = EVERYTHING,
 ) -> bytes:
     command = Command(
         field=CommandField.C_FIND_RQ,
@@ -52,7 +59,7 @@ def find_request(
         priority=0,
         has_dataset=True,
     )
-    return frame_command(context_id, command, 16384) + frame_dataset(context_id, EVERYTHING, 16384)
+    return frame_command(context_id, command, 16384) + frame_dataset(context_id, identifier, 16384)
 
 
 def cancel_request(message_id: int = 1) -> bytes:
