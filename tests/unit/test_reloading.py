@@ -144,28 +144,31 @@ def scripted(folder: Path, text: str) -> Any:
     return replace(of_folder(folder), python_script=folder / "script.py")
 
 
-SCRIPT = "import orthanc\nimport beside\n"
-SCRIPT += "orthanc.RegisterWorklistCallback(lambda *_: beside.VALUE)\n"
+SCRIPT = "import orthanc\nimport beside_reloading\n"
+SCRIPT += "orthanc.RegisterWorklistCallback(lambda *_: beside_reloading.VALUE)\n"
 
 
 def test_a_script_that_cannot_be_loaded_leaves_the_modules_of_the_other(tmp_path: Path) -> None:
-    (tmp_path / "beside.py").write_text("VALUE = 1")
+    (tmp_path / "beside_reloading.py").write_text("VALUE = 1")
     worklists = Worklists(scripted(tmp_path, SCRIPT))
     try:
-        orthanc, beside = sys.modules["orthanc"], sys.modules["beside"]
-        (tmp_path / "beside.py").write_text("VALUE = 22")
+        orthanc, beside_reloading = sys.modules["orthanc"], sys.modules["beside_reloading"]
+        (tmp_path / "beside_reloading.py").write_text("VALUE = 22")
         with pytest.raises(ConfigError, match="ZeroDivisionError"):
             worklists.load_callbacks(scripted(tmp_path, SCRIPT + "1 / 0\n"))
-        assert (sys.modules["orthanc"], sys.modules["beside"]) == (orthanc, beside)
+        assert (sys.modules["orthanc"], sys.modules["beside_reloading"]) == (
+            orthanc,
+            beside_reloading,
+        )
         config = scripted(tmp_path, SCRIPT)
         (before,) = worklists.take_over(config, worklists.load_callbacks(config))
-        assert sys.modules["beside"].VALUE == 22
+        assert sys.modules["beside_reloading"].VALUE == 22
         assert sys.modules["orthanc"] is not orthanc
         before.close()
         assert "orthanc" in sys.modules  # that of the new one
     finally:
         worklists.close()
-        sys.modules.pop("beside", None)
+        sys.modules.pop("beside_reloading", None)
     assert "orthanc" not in sys.modules
 
 
@@ -173,8 +176,7 @@ def test_the_switch_interval_is_that_of_python_again_when_the_last_is_closed(
     tmp_path: Path,
 ) -> None:
     interval = sys.getswitchinterval()
-    (tmp_path / "beside.py").write_text("VALUE = 1")
-    config = scripted(tmp_path, SCRIPT)
+    config = scripted(tmp_path, "import orthanc\n")
     worklists = Worklists(config)
     first = worklists.callbacks
     assert isinstance(first, Callbacks)
@@ -186,5 +188,4 @@ def test_the_switch_interval_is_that_of_python_again_when_the_last_is_closed(
     first.close()
     assert sys.getswitchinterval() < interval
     worklists.close()
-    sys.modules.pop("beside", None)
     assert sys.getswitchinterval() == pytest.approx(interval)
