@@ -52,6 +52,11 @@ def test_the_texts_of_the_samples_are_read_in_every_encoding(path: Path) -> None
         TARGETS["text_reader"].run(dump_file(read_dicom_file(path.read_bytes()), encoding))
 
 
+def test_spaces_that_do_not_count_may_go_on_the_way_through_json() -> None:
+    # Found by the harness, which took the difference for a fault.
+    TARGETS["dicom_json"].run(b'{"00380010": {"vr": "LO", "Value": ["ADM000 "]}}')
+
+
 def harness(data: bytes) -> None:
     assert b"\xff\xff" not in data, "two bytes of ones"
 
