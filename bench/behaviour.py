@@ -1,5 +1,6 @@
 """What is not a rate: latency, start, memory, freshness, and a caller that reads slowly."""
 
+import resource
 import subprocess
 import sys
 import threading
@@ -153,6 +154,9 @@ def slow_reader(session: Session) -> list[Measured]:
 
 def crowd(session: Session) -> list[Measured]:
     """Measure the latency of queries beside connections that say nothing, and slow senders."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < 2 * (IDLE + SLOW):
+        return [Measured(None, f"a process may have {files} descriptors here, too few for it")]
     load = replace(
         session.narrow, clients=OTHERS, pause=OTHERS_PAUSE_S, seconds=session.plan.seconds * 2
     )

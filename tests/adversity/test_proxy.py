@@ -14,7 +14,7 @@ from pynetdicom import AE, evt
 
 from mwl.attributes import PATIENT_ID
 from mwl.dataset import decode, values
-from mwl.errors import PeerRefused
+from mwl.errors import DatasetError, PeerRefused
 from mwl.net.client import Peer, associate
 from mwl.wire.association import Limits
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
@@ -137,7 +137,7 @@ async def ask_with_mwl(port: int, timeout_s: float = CLIENT_S) -> list[str]:
                 if response.identifier is not None:
                     found = decode(response.identifier, response.transfer_syntax)
                     ids += values(found[PATIENT_ID], LATIN_1)
-    except PeerRefused:
+    except (PeerRefused, DatasetError):
         return []
     return ids
 

@@ -192,6 +192,21 @@ def test_a_file_deleted_while_it_is_being_written_is_gone(folder: Path, served: 
         assert served.look() == {}
 
 
+def test_what_was_whole_for_a_moment_between_two_writes_in_place_is_passed_over(
+    folder: Path, served: Served
+) -> None:
+    path = folder / "a.wl"
+    path.write_bytes(content("first"))
+    served.look()
+    path.write_bytes(content("second"))
+    with path.open("wb", buffering=0) as writer:
+        writer.write(content("third")[:4])
+        # The second is gone. What was read stays until the third is whole.
+        assert served.look() == {"a.wl": content("first")}
+        writer.write(content("third")[4:])
+    assert served.look() == {"a.wl": content("third")}
+
+
 @pytest.mark.usefixtures("no_leases")
 def test_without_leases_a_new_file_waits_for_its_end_of_writing(
     folder: Path, watched: Served
