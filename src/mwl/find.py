@@ -58,6 +58,7 @@ class QueryLimits:
         values: Values of all keys.
         wild_cards: Wild cards in all values.
         answers_buffered: Answers given at a time, in bytes.
+        answers_kept: Memory for results and their answers, in bytes.
     """
 
     identifier_length: int = limits.IDENTIFIER_LENGTH.default
@@ -67,6 +68,7 @@ class QueryLimits:
     values: int = limits.VALUES.default
     wild_cards: int = limits.WILD_CARDS.default
     answers_buffered: int = limits.ANSWERS_BUFFERED.default
+    answers_kept: int = limits.ANSWERS_KEPT.default
 
 
 class Request(NamedTuple):
@@ -175,7 +177,7 @@ class Worklist:
         self._told_version: int | None = None
         """Version of the catalog that event hooks and the auditor know of; None until all is
         read."""
-        self.results = Results(catalog, rules.limits.answers_buffered)
+        self.results = _results(catalog, rules.limits)
         self._is_ready = False
         self._compile_cached = lru_cache(maxsize=CACHED_QUERIES)(self._compile)
         self._searched = lru_cache(maxsize=CACHED_SEARCHES)(self._compile_search)
@@ -184,7 +186,7 @@ class Worklist:
         """Let other rules and callbacks count for the queries from now on."""
         if rules != self.rules:
             # Compiled queries hold the old ones.
-            self.results = Results(self.catalog, rules.limits.answers_buffered)
+            self.results = _results(self.catalog, rules.limits)
             self._compile_cached.cache_clear()
             self._searched.cache_clear()
         self.rules, self.callbacks = rules, callbacks
@@ -427,6 +429,10 @@ class Worklist:
             station_ae_title=station_ae_title,
             station_rule=self.rules.station_rule,
         )
+
+
+def _results(catalog: Catalog, allowed: QueryLimits) -> Results:
+    return Results(catalog, allowed.answers_buffered, allowed.answers_kept)
 
 
 def _decoded(identifier: bytes, transfer_syntax: str, allowed: QueryLimits) -> Elements:

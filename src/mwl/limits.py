@@ -315,6 +315,20 @@ ANSWERS_BUFFERED = Limit(
     refusal="The query waits until the peer has read, at most `Limits.SlowReadTimeout` without "
     "progress.",
 )
+ANSWERS_KEPT = Limit(
+    name="Limits.AnswersKept",
+    field="answers_kept",
+    unit="bytes",
+    default=33_554_432,
+    minimum=0,
+    maximum=4_294_967_296,
+    bounds="Memory for results of queries and their encoded answers, of one folder; a single "
+    "result gets a quarter.",
+    reason="Devices ask the same again and again: a hospital has a few hundred, each with one or "
+    "two queries.",
+    refusal="The results that were not asked for the longest time are forgotten, and made anew "
+    "when they are.",
+)
 _TOO_LONG = "The request is answered with 413."
 
 HTTP_CONNECTIONS = Limit(
@@ -399,7 +413,7 @@ LIMITS: tuple[Limit, ...] = (
     *(PDU_LENGTH, ASSOCIATE_LENGTH, COMMAND_LENGTH, IDENTIFIER_LENGTH, INFLATED_LENGTH),
     *(NESTING, KEYS, VALUES, WILD_CARDS),
     *(HANDSHAKE_TIMEOUT, ARTIM_TIMEOUT, IDLE_TIMEOUT, SLOW_WRITE_TIMEOUT, SLOW_READ_TIMEOUT),
-    *(CALLBACK_TIMEOUT, LIMIT_ANSWERS, ANSWERS_BUFFERED),
+    *(CALLBACK_TIMEOUT, LIMIT_ANSWERS, ANSWERS_BUFFERED, ANSWERS_KEPT),
     *(HTTP_CONNECTIONS, HTTP_REQUESTS, HTTP_HEAD_TIMEOUT, HTTP_BODY, HTTP_BATCH, HTTP_ROWS),
     HTTP_EVENT_READERS,
 )

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from mwl.catalog import Catalog, Difference
 from mwl.item import WorklistItem
-from mwl.limits import ANSWERS_BUFFERED
+from mwl.limits import ANSWERS_BUFFERED, ANSWERS_KEPT
 from mwl.matching import Query
 
 EVALUATION_SLICE = 256
@@ -41,11 +41,12 @@ EXPLANATION_LIMIT = 200
 KEPT_RESULTS = 512
 """Results kept, in queries: a hospital has a few hundred devices, each with one or two queries."""
 
-KEPT_BYTES = 32 * 1024 * 1024
-"""Memory for results, in bytes: encoded answers, and `MATCH_BYTES` for each match."""
+KEPT_BYTES = ANSWERS_KEPT.default
+"""Memory for results, in bytes, unless told otherwise: encoded answers, and `MATCH_BYTES` for each
+match."""
 
-KEPT_BYTES_OF_ONE = 8 * 1024 * 1024
-"""Memory for one result, in bytes: a query for a whole archive is not worth more."""
+PART_OF_ONE = 4
+"""One result gets the fourth part of their memory: a query for an archive is not worth more."""
 
 MATCH_BYTES = 16
 """What a match costs in the list of a result and in a batch, in bytes."""
@@ -166,10 +167,10 @@ class Result:
                 self.framed[variant] = held
         return held
 
-    def keep(self, variant: Variant, item: WorklistItem, answer: bytes) -> None:
-        """Remember the encoded answer of a match, within the limits of one result."""
+    def keep(self, variant: Variant, item: WorklistItem, answer: bytes, limit: int) -> None:
+        """Remember the encoded answer of a match, while the result costs no more than `limit`."""
         held = self.framed.get(variant)
-        if held is not None and self.cost + len(answer) <= KEPT_BYTES_OF_ONE:
+        if held is not None and self.cost + len(answer) <= limit:
             # Looked for now: items may have changed while the answers before it were sent.
             place = _place(self.matches, item)
             if place is not None:
@@ -237,10 +238,15 @@ class Results:
     Args:
         catalog: Where the items are.
         batch_bytes: Answers given at a time, in bytes without their commands.
+        most_bytes: Memory for what is kept, in bytes.
     """
 
-    def __init__(self, catalog: Catalog, batch_bytes: int = BATCH_BYTES) -> None:
+    def __init__(
+        self, catalog: Catalog, batch_bytes: int = BATCH_BYTES, most_bytes: int = KEPT_BYTES
+    ) -> None:
         self._catalog = catalog
+        self._most_bytes = most_bytes
+        self._most_bytes_of_one = most_bytes // PART_OF_ONE
         self._batch_bytes = batch_bytes
         self._kept: OrderedDict[Query, Result] = OrderedDict()
         self._running: dict[Query, _Evaluation] = {}
@@ -249,7 +255,7 @@ class Results:
         self.evaluations = 0
         """Queries that every candidate was tried on for."""
         self.kept_bytes = 0
-        """Memory that the kept results take, in bytes; at most `KEPT_BYTES`."""
+        """Memory that the kept results take, in bytes; at most `most_bytes`."""
 
     def kept(self, query: Query) -> Result | None:
         """Give the result of `query` as of now, if it is kept and can follow what changed.
@@ -354,14 +360,14 @@ class Results:
 
     def _keep(self, result: Result, variant: Variant, item: WorklistItem, answer: bytes) -> None:
         before = result.cost
-        result.keep(variant, item, answer)
+        result.keep(variant, item, answer, self._most_bytes_of_one)
         self._charge(result, result.cost - before)
 
     def _put(self, result: Result) -> None:
         """Keep a result in place of an older one of the same query."""
         self._running.pop(result.query)
         self._forget(result.query)
-        if result.cost <= KEPT_BYTES_OF_ONE:
+        if result.cost <= self._most_bytes_of_one:
             self._kept[result.query] = result
             self._charge(result, result.cost)
 
@@ -370,7 +376,7 @@ class Results:
         if self._kept.get(result.query) is not result:
             return
         self.kept_bytes += cost
-        while self.kept_bytes > KEPT_BYTES or len(self._kept) > KEPT_RESULTS:
+        while self.kept_bytes > self._most_bytes or len(self._kept) > KEPT_RESULTS:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, query: Query) -> None:

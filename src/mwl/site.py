@@ -307,6 +307,7 @@ def query_limits(config: LimitsConfig) -> QueryLimits:
         values=config.values,
         wild_cards=config.wild_cards,
         answers_buffered=config.answers_buffered,
+        answers_kept=config.answers_kept,
     )
 
 

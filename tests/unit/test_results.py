@@ -14,8 +14,8 @@ def test_the_answer_of_an_item_that_is_gone_is_not_kept_for_its_neighbour() -> N
     result = Result(query({}), version=1, looked_at=2, matches=[first, second])
     result.kept(VARIANT)
     result.apply([((first,), ())], version=2)
-    result.keep(VARIANT, first, b"answer of the first")
+    result.keep(VARIANT, first, b"answer of the first", 1000)
     assert result.framed[VARIANT] == [b""]
     assert result.framed_bytes == 0
-    result.keep(VARIANT, second, b"answer of the second")
+    result.keep(VARIANT, second, b"answer of the second", 1000)
     assert result.framed[VARIANT] == [b"answer of the second"]

@@ -60,6 +60,7 @@ class LimitsConfig:
     slow_write_timeout_s: int
     slow_read_timeout_s: int
     answers_buffered: int
+    answers_kept: int
     http_connections: int
     http_requests: int
     http_head_timeout_s: int
