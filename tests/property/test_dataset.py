@@ -3,10 +3,11 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mwl.dataset import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     ENCODINGS,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -41,6 +42,12 @@ def test_an_explicit_data_set_is_the_same_after_encoding_and_decoding(
     decoded = decode(encode(elements.values(), transfer_syntax), transfer_syntax)
     assert decoded == elements
     assert list(decoded) == sorted(decoded)
+
+
+@given(data_sets())
+def test_a_deflated_data_set_is_known_without_a_header(elements: Elements) -> None:
+    assume(elements)
+    assert read_file(encode(elements.values(), DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)) == elements
 
 
 @given(data_sets(private=False))

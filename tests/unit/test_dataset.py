@@ -392,10 +392,7 @@ def test_a_part_10_file_is_read_in_its_transfer_syntax(transfer_syntax: str) -> 
     assert read_file(file_of(WORKLIST, transfer_syntax)) == WORKLIST
 
 
-@pytest.mark.parametrize(
-    "transfer_syntax",
-    [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN],
-)
+@pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
 @pytest.mark.parametrize("wrapping", [b"", b"\0" * 128 + b"DICM"])
 def test_a_bare_data_set_tells_its_transfer_syntax(transfer_syntax: str, wrapping: bytes) -> None:
     assert read_file(wrapping + encode(WORKLIST.values(), transfer_syntax)) == WORKLIST

@@ -5,11 +5,13 @@ Source: DICOM PS3.10 section 7.1 (file meta information), PS3.5 Annex A (transfe
 
 import re
 import uuid
+import zlib
 from typing import NamedTuple
 
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.dataset.dictionary import VRS
 from mwl.dataset.elements import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -149,8 +151,27 @@ def data_set_of(data: bytes) -> tuple[str, int]:
     return transfer_syntax or _sniff(data, start), start
 
 
+_BLOCK_BITS = 0b111
+_FIRST_ELEMENT_BYTES = 8
+
+
+def _is_deflated(data: bytes, start: int) -> bool:
+    """Tell whether a deflate stream begins here that holds a data set."""
+    # RFC 1951 section 3.2.3: these bits of a compressed block are not all 0. Those of the groups
+    # that worklist items begin with are, in either byte order.
+    if not data[start] & _BLOCK_BITS:
+        return False
+    try:
+        head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _FIRST_ELEMENT_BYTES)
+    except zlib.error:
+        return False
+    return head[4:6].decode("latin-1") in VRS
+
+
 def _sniff(data: bytes, start: int) -> str:
     """Tell the transfer syntax of a bare data set from its first element."""
+    if _is_deflated(data, start):
+        return DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     if data[start + 4 : start + 6].decode("latin-1") not in VRS:
         return IMPLICIT_VR_LITTLE_ENDIAN
     # Two capital letters would make an implicit length of 16 kilobytes at least, and the first
