@@ -1,6 +1,8 @@
 """What the page on running it names is there: events, metrics, options, files."""
 
 import re
+import shlex
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +55,18 @@ def test_the_metrics_of_the_alerts_are_there(tmp_path: Path) -> None:
     )().decode()
     worklists.close()
     assert named <= set(re.findall(r"^# HELP (\w+)", told, re.MULTILINE))
+
+
+def test_the_installation_takes_no_folder_for_granted(tmp_path: Path) -> None:
+    (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)  # systemd's own
+    block = PAGE.partition("```sh\n")[2].partition("```")[0]
+    for line in block.splitlines():
+        if line.startswith("install "):
+            command = re.sub(r" -[go] mwl", "", line.partition(" && ")[0])
+            command = command.replace(" /", f" {tmp_path}/")
+            subprocess.run(shlex.split(command), cwd=ROOT, check=True)
+    (database,) = re.findall(r"--database /(\S+)", block)
+    assert (tmp_path / database).is_dir()
 
 
 @pytest.mark.parametrize("page", [PAGE, SECURITY], ids=["operations", "security"])
