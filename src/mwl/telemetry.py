@@ -317,13 +317,28 @@ def _plain(value: object) -> Any:
 _encode_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, default=_plain).encode
 
 
-@functools.lru_cache(maxsize=1024)
-def _quote(text: str) -> str:
-    """Give a string as it stands in a text line, in quotes where it needs them."""
-    if _is_bare(text):
-        return text
-    body = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escape(body)}"'
+QUOTES_KEPT, QUOTES_KEPT_LENGTH = 1024, 256
+"""Texts of which is remembered how they stand in a text line, and their longest, in characters:
+peers choose some of them, and may choose a long one anew each time."""
+
+
+class _Quotes(dict[str, str]):
+    """Gives strings as they stand in a text line, in quotes where they need them."""
+
+    def __missing__(self, text: str) -> str:
+        quoted = text
+        if not _is_bare(text):
+            body = text.replace("\\", "\\\\").replace('"', '\\"')
+            quoted = f'"{escape(body)}"'
+        if len(text) <= QUOTES_KEPT_LENGTH:
+            if len(self) >= QUOTES_KEPT:
+                self.clear()
+            self[text] = quoted
+        return quoted
+
+
+_quotes = _Quotes()
+_quote = _quotes.__getitem__
 
 
 def _text_of(value: object) -> str:

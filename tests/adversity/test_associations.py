@@ -12,6 +12,7 @@ from mwl.errors import PeerRefused
 from mwl.net.client import associate
 from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
+from mwl.net.report import UID_LENGTH, UIDS_NAMED
 from mwl.wire.association import Limits
 from mwl.wire.dimse import (
     Command,
@@ -22,15 +23,14 @@ from mwl.wire.dimse import (
     frame_dataset,
 )
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
-from mwl.wire.pdu import (
-    Abort,
-)
+from mwl.wire.pdu import Abort, AssociateRequest, ProposedContext, UserInformation
 from mwl.wire.pdu import encode as encode_pdu
 from support.items import elements, step
 from support.listener import RawPeer, listening
 from support.raw_requests import (
     ABORT,
     ASSOCIATE,
+    ASSOCIATE_AC,
     DATA,
     EVERYTHING,
     RELEASE,
@@ -473,3 +473,24 @@ async def test_a_fault_of_ours_is_answered_with_a_status(monkeypatch: pytest.Mon
             await peer.close()
         assert final.status == Status.UNABLE_TO_PROCESS
         assert "ZeroDivisionError" in log.events("internal_error")[0]["error"]
+
+
+async def test_names_that_nobody_knows_do_not_fill_the_log() -> None:
+    """What a request may hold is 128 KiB, and each of these takes six characters in the log."""
+    long = "9." + "\x01" * 900
+    contexts = tuple(
+        ProposedContext(number, f"{number}{long}", (f"{number}{long}",))
+        for number in range(1, 130, 2)
+    )
+    request = AssociateRequest("MWL", "RAW", contexts, UserInformation(max_length=16384))
+    with captured_log() as log:
+        async with listening(Site()) as server:
+            peer = await RawPeer.connect(server.port)
+            await peer.say(encode_pdu(request))
+            kind, _ = await peer.hear()
+            assert kind == ASSOCIATE_AC
+            await peer.close()
+    (line,) = log.events("nothing_accepted")
+    for named in (line["proposed"], line["transfer_syntaxes"]):
+        assert (len(named), named[-1]) == (UIDS_NAMED + 1, f"and {len(contexts) - UIDS_NAMED} more")
+        assert max(map(len, named)) == UID_LENGTH

@@ -116,6 +116,17 @@ def test_a_forged_line_stays_inside_its_value() -> None:
     assert re.fullmatch(r'\S+ INFO    query calling_ae_title="[^"]*"\n', line)
 
 
+def test_a_long_text_is_written_whole_and_not_remembered() -> None:
+    held = telemetry._quotes
+    held.clear()
+    for number in range(telemetry.QUOTES_KEPT + 5):
+        long = f"{number} " + "x" * telemetry.QUOTES_KEPT_LENGTH
+        assert text_line("query", value=long).endswith(f' value="{long}"\n')
+        assert text_line("query", value=f"short {number}").endswith(f' value="short {number}"\n')
+    assert 0 < len(held) <= telemetry.QUOTES_KEPT
+    assert max(map(len, held)) <= telemetry.QUOTES_KEPT_LENGTH
+
+
 @pytest.mark.parametrize(
     ("verbosity", "least"),
     [("default", Level.INFO), ("verbose", Level.DEBUG), ("trace", Level.TRACE)],

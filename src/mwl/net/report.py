@@ -51,6 +51,11 @@ KEYS_REMEMBERED = 256
 KEYS_NAMED = 100
 """Keys named in the line of a query that was refused, in keys: it may have too many."""
 
+UIDS_NAMED, UID_LENGTH = 40, 64
+"""UIDs named in a `nothing_accepted` line, the rest are counted, and how much of each, in
+characters: a UID has no more (PS3.5 section 9.1), and what a hostile peer sends is as long as its
+request."""
+
 SOURCES_NAMED = 20
 """Files named in a `query_matched` line; the rest are counted."""
 
@@ -261,12 +266,17 @@ def nothing_accepted(request: AssociateRequest, accept: AssociateAccept, caller:
         "nothing_accepted",
         calling_ae_title=caller.calling_ae_title,
         host=caller.host,
-        proposed=sorted({context.abstract_syntax for context in request.contexts}),
-        transfer_syntaxes=sorted(
-            {uid for item in request.contexts for uid in item.transfer_syntaxes}
-        ),
+        proposed=_uids(context.abstract_syntax for context in request.contexts),
+        transfer_syntaxes=_uids(uid for item in request.contexts for uid in item.transfer_syntaxes),
         hint=_WRONG_TRANSFER_SYNTAXES if known else _WRONG_SOP_CLASSES,
     )
+
+
+def _uids(found: Iterable[str]) -> list[str]:
+    """Give the UIDs of a request as far as a line has room for them."""
+    every = sorted({uid[:UID_LENGTH] for uid in found})
+    more = len(every) - UIDS_NAMED
+    return every if more <= 0 else [*every[:UIDS_NAMED], f"and {more} more"]
 
 
 def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:

@@ -23,7 +23,7 @@ from mwl import access, telemetry
 from mwl.callbacks import HttpRequest
 from mwl.errors import RequestRefused
 from mwl.web.entrance import plain_path
-from mwl.web.errors import ApiError, error_response
+from mwl.web.errors import SHOWN_CHARACTERS, ApiError, error_response
 
 if TYPE_CHECKING:
     from mwl.audit.auditor import Auditor
@@ -204,14 +204,15 @@ class Guard:
         telemetry.emit(
             "http_refused",
             host=client,
-            method=method,
-            path=path,
+            method=method[:SHOWN_CHARACTERS],
+            path=path[:SHOWN_CHARACTERS],
             status=refused.http_status,
             reason=str(refused),
         )
         if (auditor := self.rules.auditor) is not None:
-            words = f"{method} {path}: {refused}"
-            auditor.refused(user_of(headers), client, refused.http_status, words)
+            words = f"{method} {path}"[:SHOWN_CHARACTERS]
+            user = user_of(headers)[:SHOWN_CHARACTERS]
+            auditor.refused(user, client, refused.http_status, f"{words}: {refused}")
         described = self.rules.describe_errors
         await error_response(refused, method, path, described=described)(scope, receive, send)
 
@@ -229,8 +230,8 @@ class Guard:
             telemetry.emit(
                 "http_request" if scope["method"] in SAFE_METHODS else "http_change",
                 host=client,
-                method=scope["method"],
-                path=scope["path"],
+                method=scope["method"][:SHOWN_CHARACTERS],
+                path=scope["path"][:SHOWN_CHARACTERS],
                 status=status,
                 milliseconds=(perf_counter() - started) * 1000,
             )

@@ -25,6 +25,10 @@ from mwl import telemetry
 from mwl.errors import InputError, MwlError, PeerRefused, StoreError
 from mwl.limits import Exceeded
 
+SHOWN_CHARACTERS = 1000
+"""What the log and the audit trail show of the path and the user of a request, in characters:
+anybody may send 64 KiB."""
+
 
 class Code(NamedTuple):
     """One row of `CODES`.
@@ -228,8 +232,8 @@ def _report(failure: ApiError, exceeded: Exceeded, request: Request) -> None:
         exceeded,
         "http_refused",
         host=None if request.client is None else request.client.host,
-        method=request.method,
-        path=request.url.path,
+        method=request.method[:SHOWN_CHARACTERS],
+        path=request.url.path[:SHOWN_CHARACTERS],
         status=failure.http_status,
         reason=str(failure),
     )

@@ -90,13 +90,16 @@ class NegotiatedContext:
     transfer_syntax: str
 
 
-@lru_cache(MEMO_ENTRIES)
 def negotiate(request: AssociateRequest, policy: Policy) -> AssociateAccept | AssociateReject:
     """Answer a request for an association.
 
-    Whether the caller may ask at all is decided elsewhere. Answers are remembered: scanners repeat
-    themselves.
+    Whether the caller may ask at all is decided elsewhere. Answers are remembered, but for long
+    requests: scanners repeat themselves, and what a hostile peer sends is a hundred times as long.
     """
+    return (_negotiate if request.is_long else _negotiate_remembered)(request, policy)
+
+
+def _negotiate(request: AssociateRequest, policy: Policy) -> AssociateAccept | AssociateReject:
     # Only bit 0 is tested: PS3.8 Table 9-11.
     if not request.protocol_version & 1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
@@ -106,7 +109,11 @@ def negotiate(request: AssociateRequest, policy: Policy) -> AssociateAccept | As
         contexts=tuple(_answer_context(context, policy) for context in request.contexts),
         user_information=_answer_user_information(request.user_information, policy),
         header=request.header,
+        is_long=request.is_long,
     )
+
+
+_negotiate_remembered = lru_cache(MEMO_ENTRIES)(_negotiate)
 
 
 def _answer_context(context: ProposedContext, policy: Policy) -> ContextResult:
@@ -166,7 +173,6 @@ def _answer_extended(
     return ()
 
 
-@lru_cache(MEMO_ENTRIES)
 def negotiated_contexts(
     request: AssociateRequest, accept: AssociateAccept
 ) -> Mapping[int, NegotiatedContext]:
@@ -174,6 +180,10 @@ def negotiated_contexts(
 
     An acceptance of a context or a transfer syntax that was not proposed counts for nothing.
     """
+    return (_agreed if request.is_long else _agreed_remembered)(request, accept)
+
+
+def _agreed(request: AssociateRequest, accept: AssociateAccept) -> Mapping[int, NegotiatedContext]:
     proposed = {context.context_id: context for context in request.contexts}
     contexts: dict[int, NegotiatedContext] = {}
     for answer in accept.contexts:
@@ -187,3 +197,6 @@ def negotiated_contexts(
                 answer.context_id, context.abstract_syntax, answer.transfer_syntax
             )
     return MappingProxyType(contexts)
+
+
+_agreed_remembered = lru_cache(MEMO_ENTRIES)(_agreed)

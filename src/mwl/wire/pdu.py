@@ -87,7 +87,7 @@ a scanner takes a few hundred."""
 
 MEMO_ENTRIES = 512
 """Chunks remembered. A hospital has a few hundred scanners, and each always sends the same bytes;
-with `MEMO_CHUNK_BYTES` this bounds the memory to a few megabytes."""
+with `MEMO_CHUNK_BYTES` (and `is_long`) this bounds the memory to a few megabytes."""
 
 # PS3.8 Table 9-11 and following: PDU types
 _ASSOCIATE_RQ = 0x01
@@ -125,7 +125,8 @@ class AssociateRequest:
 
     Titles are without the spaces around them, which mean nothing. `header` is bytes 9 to 74 as on
     the wire, which an acceptance repeats: titles with their spaces and the reserved bytes around
-    them. It is made from the titles where it does not agree with them.
+    them. It is made from the titles where it does not agree with them. What `is_long` is longer
+    than `MEMO_CHUNK_BYTES`, and nothing that is made of it is remembered.
     """
 
     called_ae_title: str = field(hash=False)
@@ -135,6 +136,7 @@ class AssociateRequest:
     application_context: str = field(default=APPLICATION_CONTEXT, hash=False)
     protocol_version: int = field(default=1, hash=False)
     header: bytes = field(default=b"", repr=False, hash=False)
+    is_long: bool = field(default=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False, hash=True)
 
     def __post_init__(self) -> None:
@@ -149,13 +151,14 @@ class AssociateRequest:
 
 @dataclass(frozen=True, slots=True)
 class AssociateAccept:
-    """A-ASSOCIATE-AC (PS3.8 Table 9-17). `header` repeats that of the request."""
+    """A-ASSOCIATE-AC (PS3.8 Table 9-17). `header` and `is_long` repeat those of the request."""
 
     contexts: tuple[ContextResult, ...] = field(hash=False)
     user_information: UserInformation = field(default=UserInformation(), hash=False)
     application_context: str = field(default=APPLICATION_CONTEXT, hash=False)
     protocol_version: int = field(default=1, hash=False)
     header: bytes = field(default=bytes(_ASSOCIATE_FIXED_BYTES - 2), repr=False, hash=False)
+    is_long: bool = field(default=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False, hash=True)
 
     def __post_init__(self) -> None:
@@ -383,6 +386,7 @@ def _decode_request(body: bytes) -> AssociateRequest:
         application_context=application_context,
         protocol_version=_SHORT.unpack_from(body)[0],
         header=header,
+        is_long=len(body) > MEMO_CHUNK_BYTES,
     )
 
 
@@ -498,10 +502,16 @@ def _encode_request(request: AssociateRequest) -> bytes:
     return _encode_associate(_ASSOCIATE_RQ, request, contexts)
 
 
-@lru_cache(MEMO_ENTRIES)
 def _encode_accept(accept: AssociateAccept) -> bytes:
+    return (_lay_out_accept if accept.is_long else _accept_remembered)(accept)
+
+
+def _lay_out_accept(accept: AssociateAccept) -> bytes:
     contexts = map(encode_context_result, accept.contexts)
     return _encode_associate(_ASSOCIATE_AC, accept, contexts)
+
+
+_accept_remembered = lru_cache(MEMO_ENTRIES)(_lay_out_accept)
 
 
 def _encode_associate(

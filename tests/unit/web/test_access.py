@@ -1,6 +1,7 @@
 """Who may ask over HTTP."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mwl.callbacks import HttpRequest
 from mwl.errors import RequestRefused
 from mwl.web.access import Guard, Rules, is_loopback, is_user, refusal, user_of
+from mwl.web.errors import SHOWN_CHARACTERS
 from mwl.web.within import call
 from support.telemetry import captured_log
 
@@ -27,6 +29,15 @@ def status(
     plain = {name.replace("_", "-"): value for name, value in headers.items()}
     refused = refusal(rules, method, client, Headers(plain))
     return None if refused is None else refused.http_status
+
+
+class Noted:
+    """An auditor that remembers what was refused."""
+
+    refusal: tuple[object, ...] = ()
+
+    def refused(self, *facts: object) -> None:
+        self.refusal = facts
 
 
 def basic(text: str) -> str:
@@ -202,6 +213,18 @@ async def test_a_refused_request_does_not_reach_the_application_and_is_logged() 
     (line,) = log.events("http_refused")
     assert (line["path"], line["status"]) == ("/worklists/create", 403)
     assert "PatientName" not in str(line)
+
+
+async def test_what_anybody_sends_does_not_fill_the_log() -> None:
+    path, user = "/" + "\U00010000" * 20_000, basic("u" * 20_000 + ":p")
+    noted: Any = Noted()
+    with captured_log() as log:
+        for guard in (Guard(answered, replace(OPEN, auditor=noted)), FromHere(answered, OPEN)):
+            await call(guard, "GET", path, b"", {**HERE, "Authorization": user})
+    assert [event["event"] for event in log.events()] == ["http_refused", "http_request"]
+    for event in log.events():
+        assert event["path"] == path[:SHOWN_CHARACTERS]
+    assert 0 < len("".join(map(str, noted.refusal))) < 3 * SHOWN_CHARACTERS
 
 
 class FromHere(Guard):

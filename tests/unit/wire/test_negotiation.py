@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from mwl.wire import negotiation, pdu
 from mwl.wire.negotiation import (
     MODALITY_WORKLIST_FIND,
     VERIFICATION,
@@ -14,6 +15,7 @@ from mwl.wire.negotiation import (
     negotiated_contexts,
 )
 from mwl.wire.pdu import (
+    MEMO_CHUNK_BYTES,
     AssociateAccept,
     AssociateReject,
     AssociateRequest,
@@ -24,6 +26,7 @@ from mwl.wire.pdu import (
     UserIdentity,
     UserInformation,
     encode,
+    read_pdu,
 )
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -189,6 +192,32 @@ def test_user_identity_is_confirmed_only_when_asked_for_and_a_name(
 
 def test_same_question_gives_the_same_answer_object() -> None:
     assert negotiate(REQUEST, POLICY) is negotiate(replace(REQUEST), POLICY)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_what_a_long_request_leads_to_is_not_remembered(is_long: bool) -> None:
+    syntaxes = tuple(f"1.2.{number}.{is_long:d}" for number in range(400 if is_long else 4))
+    asked = replace(REQUEST, contexts=(replace(CONTEXT, transfer_syntaxes=(*syntaxes, IMPLICIT)),))
+    data = encode(asked)
+    assert (len(data) > MEMO_CHUNK_BYTES) == is_long
+    memos = (
+        negotiation._negotiate_remembered,
+        negotiation._agreed_remembered,
+        pdu._accept_remembered,
+    )
+    for memo in memos:
+        memo.cache_clear()
+    for _ in range(2):
+        request = read_pdu(bytearray(data), limit=16384)
+        assert request == asked
+        assert isinstance(request, AssociateRequest)
+        accept = negotiate(request, POLICY)
+        assert accept == negotiate(asked, POLICY)
+        assert isinstance(accept, AssociateAccept)
+        assert negotiated_contexts(request, accept)[1].transfer_syntax == IMPLICIT
+        assert read_pdu(bytearray(encode(accept)), limit=16384) == accept
+    # `asked` was not read, so its length is not known.
+    assert [memo.cache_info().currsize for memo in memos] == ([1, 0, 0] if is_long else [1, 1, 1])
 
 
 def test_policies_are_told_apart() -> None:
