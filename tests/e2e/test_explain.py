@@ -112,6 +112,28 @@ def test_a_device_that_is_bound_to_a_certificate_is_taken_to_show_it(
     known = explain("--config", file, "--calling-aet", "CT1")
     assert known["refused"] is None
     assert "CN=ct1,O=example" in known["caller"]["certificate_names"]
+    assert known["assumed"] == ["CT1 is taken to show the certificate of its TlsSubject."]
+
+
+def test_a_device_that_must_log_in_is_taken_to_do_so(folder: Path, tmp_path: Path) -> None:
+    def asking(mode: str) -> Path:
+        return configuration(
+            tmp_path / "mwl.json",
+            folder,
+            DicomModalities={"ct1": ["CT1", "192.0.2.7", 104]},
+            DicomUserIdentity=mode,
+            RegisteredUsers={"somebody": "a long passcode"},
+        )
+
+    file = asking("required")
+    known = explain("--config", file, "--calling-aet", "CT1")
+    assert (known["refused"], known["status"]) == (None, "0000")
+    (said,) = known["assumed"]
+    assert said.startswith('DicomUserIdentity is "required": CT1 is taken to log in')
+    assert said in run_mwl("explain", "--config", file, "-aet", "CT1").stdout.replace("\n", " ")
+    stranger = explain("--config", file, "--calling-aet", "MR7", status=1)
+    assert "DicomModalities" in stranger["refused"]["reason"]
+    assert explain("--config", asking("offered"), "-aet", "CT1")["assumed"] == []
 
 
 def test_the_configuration_decides_access_station_and_limit(folder: Path, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """`mwl doctor` as it is typed; its checks one by one are in tests/unit/doctor."""
 
+import asyncio
 import json
 import os
 import pwd
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,53 @@ def test_a_running_server_is_found_at_its_ports(folder: Path) -> None:
     assert "a server answers there as AE title ORTHANC" in dicom["found"]
     assert f"process {server.process.pid}" in http["found"]
     assert f"process {server.process.pid}" in found["descriptors"][0]["subject"]
+
+
+def test_a_running_server_that_asks_for_users_is_logged_in_to(folder: Path) -> None:
+    secrets = {"RegisteredUsers": {"ct1": "Tulpe", "ct2": "Nelke"}, "DicomUserIdentity": "required"}
+    with running_server("--config", configuration(folder, **secrets)) as server:
+        file = configuration(folder, DicomPort=server.port, HttpServerEnabled=False, **secrets)
+        _, found = findings("--config", file)
+        assert server.log.wait_for("user_identified").fields["user"] == "ct1"
+        assert "a server answers there as AE title ORTHANC" in found["port"][0]["found"]
+        assert found["port"][0]["level"] == "ok"
+        assert "Tulpe" not in json.dumps(found)
+
+
+@asynccontextmanager
+async def hearing() -> AsyncIterator[tuple[int, bytearray]]:
+    """Listen for one message of the upper layer and answer nothing; give port and message."""
+    heard = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.readexactly(6))
+        heard.extend(await reader.readexactly(int.from_bytes(heard[2:6], "big")))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], heard
+
+
+async def test_what_took_the_port_of_a_server_that_asks_for_users_is_told_no_passcode(
+    folder: Path,
+) -> None:
+    secrets = {"RegisteredUsers": {"ct1": "Tulpe"}, "DicomUserIdentity": "required"}
+    async with hearing() as (port, heard):
+        file = configuration(folder, DicomPort=port, HttpServerEnabled=False, **secrets)
+        status, found = await asyncio.to_thread(findings, "--config", file)
+    assert (status, found["port"][0]["level"]) == ("fail", "fail")
+    assert b"ORTHANC" in heard
+    assert b"Tulpe" not in heard
+
+
+async def test_a_modality_is_told_no_passcode(folder: Path) -> None:
+    secrets = {"RegisteredUsers": {"ct1": "Tulpe"}, "DicomUserIdentity": "required"}
+    async with hearing() as (port, heard):
+        device = {"mr1": ["MR1", "127.0.0.1", port]}
+        file = configuration(folder, DicomModalities=device, **secrets)
+        await asyncio.to_thread(findings, "--config", file)
+    assert b"MR1" in heard
+    assert b"Tulpe" not in heard
 
 
 def test_a_port_of_another_program_fails(folder: Path) -> None:

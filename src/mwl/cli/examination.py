@@ -38,7 +38,7 @@ from mwl.doctor.ports import Place
 from mwl.doctor.units import Unit
 from mwl.errors import ConfigError
 from mwl.matching import DIALECTS
-from mwl.net.client import Peer
+from mwl.net.client import Peer, User
 from mwl.site import (
     access_policy,
     audit_credentials,
@@ -295,7 +295,19 @@ async def _look(config: Config, place: Place) -> ports.Look:
     problem = ports.problem_of(place)
     if problem is None or not place.port:
         return ports.Look(place, problem)
-    return ports.Look(place, problem, ports.listener(place.port), await _answer(config, place))
+    process = ports.listener(place.port)
+    # Passcodes are for our own server alone, and not for what has taken its port.
+    user = _user(config) if process is not None and ports.serves(process) else None
+    return ports.Look(place, problem, process, await _answer(config, place, user))
+
+
+def _user(config: Config) -> User | None:
+    """Give whom to log in as where the server lets nobody else in."""
+    if config.dicom_user_identity != "required":
+        return None
+    for name, passcode in config.registered_users.items():
+        return User(*(text.encode("utf-8", "surrogatepass") for text in (name, passcode)))
+    return None
 
 
 def _http_hosts(config: Config) -> Sequence[str]:
@@ -306,7 +318,7 @@ def _http_hosts(config: Config) -> Sequence[str]:
     return [""] if config.remote_access_allowed else ["127.0.0.1"]
 
 
-async def _answer(config: Config, place: Place) -> ports.Answer | None:
+async def _answer(config: Config, place: Place, user: User | None) -> ports.Answer | None:
     if place.what == "HTTP":
         return await ports.http_answer(place, tls=config.ssl_enabled)
     try:
@@ -315,7 +327,7 @@ async def _answer(config: Config, place: Place) -> ports.Answer | None:
         return None  # the check of certificates says why
     title = config.dicom_ae_title
     return await ports.dicom_answer(
-        Peer(place.reachable, place.port, title, title, ports.ANSWER_WITHIN_S, tls=tls)
+        Peer(place.reachable, place.port, title, title, ports.ANSWER_WITHIN_S, tls=tls, user=user)
     )
 
 

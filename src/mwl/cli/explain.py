@@ -58,7 +58,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one argument an option
             "-aet",
             metavar="A",
             callback=checked_ae_title,
-            help="AE title of the device that asks; it shows the certificate that it is bound to.",
+            help="AE title of the device that asks; it shows the certificate that it is bound to, "
+            "and logs in where it must.",
         ),
     ] = "MWL",
     called: Annotated[

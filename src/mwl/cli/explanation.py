@@ -54,6 +54,7 @@ def _query_parts(report: Report) -> Iterator[Any]:
         escape(f"{caller.calling_ae_title} at {caller.host} asks {caller.called_ae_title}"),
         style="bold",
     )
+    yield from map(_plain, report.assumed)
     if report.refused:
         yield _plain(f"The {report.refused.stage} is refused: {report.refused.reason}.")
         yield _plain(f"To let it in: {report.refused.remedy}")

@@ -13,6 +13,7 @@ import typer
 
 from mwl.attributes import SPECIFIC_CHARACTER_SET
 from mwl.cli.arguments import checked_ae_title, fail
+from mwl.cli.login import PasscodeFile, UserName, user_of
 from mwl.cli.queries import query_of
 from mwl.dataset import (
     ENCODINGS,
@@ -143,10 +144,13 @@ def echo(  # noqa: PLR0913, PLR0917 - one argument an option
     tls_cert: TlsCertificate = None,
     tls_key: TlsKey = None,
     tls_name: TlsName = "",
+    user: UserName = None,
+    passcode_file: PasscodeFile = None,
 ) -> None:
     """Verify that a DICOM server answers (C-ECHO)."""
     context = _tls_context(tls, tls_ca, tls_cert, tls_key, tls_name)
-    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name)
+    login = user_of(user, passcode_file)
+    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name, user=login)
     _exit(asyncio.run(_echo(peer)))
 
 
@@ -178,6 +182,7 @@ def _tls_context(
 async def _echo(peer: Peer) -> int:
     try:
         async with associate(peer, [VERIFICATION]) as association:
+            _say_unconfirmed(peer, association)
             response = await association.echo()
     except PeerRefused as error:
         return _say_refused(error)
@@ -224,15 +229,18 @@ def find(  # noqa: PLR0913, PLR0917 - one argument an option
     tls_cert: TlsCertificate = None,
     tls_key: TlsKey = None,
     tls_name: TlsName = "",
+    user: UserName = None,
+    passcode_file: PasscodeFile = None,
 ) -> None:
     """Query a Modality Worklist (C-FIND)."""
     context = _tls_context(tls, tls_ca, tls_cert, tls_key, tls_name)
-    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name)
     try:
         queries = list(_queries(query_files or [], keys or [], as_table=as_table))
     except InputError as error:
         typer.echo(f"mwl find: {error}", err=True)
         raise typer.Exit(2) from error
+    login = user_of(user, passcode_file)
+    peer = Peer(host, port, called, calling, timeout, tls=context, tls_name=tls_name, user=login)
     printer = _JsonPrinter() if as_json else _TablePrinter() if as_table else _DumpPrinter()
     # A name that the terminal cannot show must not hide the answers behind it.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -323,6 +331,7 @@ async def _find(peer: Peer, queries: list[Elements], printer: _Printer) -> int:
     status = 0
     try:
         async with associate(peer, [MODALITY_WORKLIST_FIND]) as association:
+            _say_unconfirmed(peer, association)
             for query in queries:
                 status |= await _ask(association, query, printer)
     except PeerRefused as error:
@@ -365,6 +374,16 @@ def _print(response: Response, printer: _Printer) -> None:
 def _say_refused(error: PeerRefused) -> int:
     typer.echo(f"mwl: {error}", err=True)
     return 1
+
+
+def _say_unconfirmed(peer: Peer, association: ClientAssociation) -> None:
+    """Say that a login proved nothing: not every server looks at it, and not every one says so."""
+    if peer.user is not None and not association.is_confirmed:
+        typer.echo(
+            f"mwl: the server does not confirm user {peer.user.shown}: "
+            "it may not look at user identities",
+            err=True,
+        )
 
 
 def _say_status(response: Response) -> int:

@@ -101,7 +101,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "port",
         "The ports of DICOM, DICOM over TLS and HTTP: free, or who has them; a server that has one "
-        "is asked who it is.",
+        'is asked who it is. Where `DicomUserIdentity` is `"required"`, the first of '
+        "`RegisteredUsers` logs in for that, at a process that was started as `mwl serve` and at "
+        "nothing else.",
         "The port needs a privilege that this user lacks here and the service may have.",
         "Another program has it, or there is no such address on this machine.",
         "`ss -ltnp` names the program; another port; `AmbientCapabilities=CAP_NET_BIND_SERVICE`.",

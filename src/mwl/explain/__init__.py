@@ -8,7 +8,7 @@ keys and values read is in `words`, what to look at in `hints`, how it is printe
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
@@ -123,6 +123,7 @@ class Report:
         unreadable: The files that are not served because of a fault, each with the reason.
         edited: The answers that callbacks may have changed, encoded.
         changes: What scripts and hooks did to the query.
+        assumed: What the caller is taken to prove, as sentences.
     """
 
     caller: Caller
@@ -136,6 +137,7 @@ class Report:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     edited: Mapping[WorklistItem, bytes] = field(default_factory=dict)
     changes: Sequence[Change] = ()
+    assumed: Sequence[str] = ()
 
     @property
     def matches(self) -> Sequence[WorklistItem]:
@@ -165,6 +167,25 @@ def explain(
 
     Cost: about that of matching every item without an index, 20 microseconds an item.
     """
+    report = _explained(worklist, access, caller, identifier)
+    return replace(report, assumed=list(_assumed(access, caller)))
+
+
+def _assumed(access: AccessPolicy, caller: Caller) -> Iterator[str]:
+    """Say what the caller is taken to prove, for it is not there to prove it."""
+    who = caller.calling_ae_title
+    if caller.certificate_names:
+        yield f"{who} is taken to show the certificate of its TlsSubject."
+    if access.user_identity == "required":
+        yield (
+            f'DicomUserIdentity is "required": {who} is taken to log in '
+            "with the passcode of a user of RegisteredUsers."
+        )
+
+
+def _explained(
+    worklist: Worklist | None, access: AccessPolicy, caller: Caller, identifier: Elements
+) -> Report:
     refused = _refusal(worklist, access, caller)
     if worklist is None:
         return Report(caller, refused)

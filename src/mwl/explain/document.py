@@ -15,6 +15,7 @@ def document(report: Report, misses: int) -> dict[str, Any]:
             **dataclasses.asdict(report.caller),
             "certificate_names": sorted(report.caller.certificate_names),
         },
+        "assumed": list(report.assumed),
         "refused": report.refused._asdict() if report.refused else None,
         "status": f"{outcome.status:04X}" if outcome else None,
         "comment": outcome.comment if outcome else "",

@@ -13,13 +13,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
 from mwl import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mwl.dataset import TRANSFER_SYNTAXES, Elements, encode
 from mwl.errors import PeerRefused
+from mwl.text import escape
 from mwl.tls.problems import problem_of
 from mwl.wire.association import (
     Aborted,
@@ -46,6 +47,7 @@ from mwl.wire.pdu import (
     AssociateRequest,
     ProposedContext,
     ReleaseRequest,
+    UserIdentity,
     UserInformation,
 )
 
@@ -70,6 +72,30 @@ _REJECTIONS: Mapping[tuple[int, int], str] = MappingProxyType(
 )
 
 
+_WITHOUT_REASON = frozenset({(1, 1), (2, 1)})
+"""Source and reason of what a server says that does not say why."""
+
+_USER_NAME_AND_PASSCODE = 2  # PS3.7 Table D.3-14
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who we log in as (PS3.7 D.3.3.7): both in UTF-8, the passcode not shown.
+
+    Args:
+        name: User name.
+        passcode: What proves it; it is sent as it is.
+    """
+
+    name: bytes
+    passcode: bytes = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The name, for people."""
+        return escape(self.name.decode("utf-8", "replace"))
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A server to talk to.
@@ -84,6 +110,7 @@ class Peer:
         tls: What to encrypt with; None does not.
         tls_name: Name that its certificate has to be for, where `tls` checks that; empty for
             `host`.
+        user: Who we log in as; None offers no user identity.
     """
 
     host: str
@@ -94,6 +121,7 @@ class Peer:
     max_pdu_length: int = 65536
     tls: ssl.SSLContext | None = None
     tls_name: str = ""
+    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +173,15 @@ class ClientAssociation:
                 self.peer_information = accept.user_information
                 return self
             case AssociationRejected(reject=reject):
-                raise PeerRefused(_rejection(reject))
+                raise PeerRefused(_rejection(reject, self._peer.user))
             case event:
                 raise PeerRefused(f"unexpected answer to A-ASSOCIATE-RQ: {type(event).__name__}")
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the peer says that it takes us for the user that we log in as."""
+        # PS3.7 D.3.3.7.2: of a name with a passcode the response is empty.
+        return self.peer_information.user_identity_response is not None
 
     async def echo(self) -> Response:
         """Send C-ECHO and give the response (PS3.7 section 9.1.5)."""
@@ -313,15 +347,26 @@ def _request(peer: Peer, abstract_syntaxes: Iterable[str]) -> AssociateRequest:
             max_length=peer.max_pdu_length,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            user_identity=None if peer.user is None else _identity(peer.user),
         ),
     )
 
 
-def _rejection(reject: AssociateReject) -> str:
-    lasting = "for now" if reject.result == 2 else "permanently"
-    reason = _REJECTIONS.get(
-        (reject.source, reject.reason), f"source {reject.source}, reason {reject.reason}"
+def _identity(user: User) -> UserIdentity:
+    return UserIdentity(
+        _USER_NAME_AND_PASSCODE,
+        positive_response_requested=True,
+        primary=user.name,
+        secondary=user.passcode,
     )
+
+
+def _rejection(reject: AssociateReject, user: User | None) -> str:
+    lasting = "for now" if reject.result == 2 else "permanently"
+    said = (reject.source, reject.reason)
+    reason = _REJECTIONS.get(said, f"source {reject.source}, reason {reject.reason}")
+    if user is not None and said in _WITHOUT_REASON:
+        reason = f"no reason given: it may not accept user {user.shown} with this passcode"
     return f"association rejected {lasting}: {reason}"
 
 
