@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import floor, log10
 
 from bench.plot import DASHES, LABEL_GAP, STYLE, spread
 from soak.sampling import WARM_UP, Sample, Samples
@@ -11,6 +12,8 @@ WIDTH, PANEL_HEIGHT = 760, 210
 LEFT, RIGHT, TOP, BOTTOM = 78, 150, 44, 40
 TICKS = 4
 MIB = 1024 * 1024
+ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0)
+"""What an axis may end at, times a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,6 @@ def _panel(panel: Panel, servers: Sequence[Samples], top: float) -> Iterator[str
 
 
 def _round_up(value: float) -> float:
-    """Give a round number that is not less."""
-    unit = 4.0
-    while unit < value:
-        unit *= 2 if unit * 2 >= value or str(unit)[0] in "1248" else 1.25
-    return unit
+    """Give a round number that is not less, and whose quarters are round too."""
+    power = 10.0 ** floor(log10(value)) if value > 0 else 1.0
+    return next(step * power for step in ROUND if step * power >= value)

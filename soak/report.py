@@ -70,7 +70,9 @@ def table(result: Result) -> str:
 
 def describe(result: Result) -> dict[str, str]:
     """Give machine and versions of a run."""
-    return machine.describe(f"{result.seconds / 60:g} minutes", [MWL])
+    facts = machine.describe(f"{result.seconds / 60:g} minutes", [MWL])
+    facts.pop("changed files", None)  # of the benchmark
+    return facts
 
 
 def write_page(folder: Path, result: Result) -> Path:

@@ -1,6 +1,7 @@
 """The soak: what it takes for wrong, how it judges, what it draws."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree as ET
 
@@ -151,3 +152,12 @@ def test_the_table_and_the_plot_show_what_was_seen() -> None:
     ET.fromstring(drawing)  # noqa: S314 - it is our own
     assert "prefers-color-scheme: dark" in drawing
     assert drawing.count("<polyline") == 2
+
+
+def test_the_page_has_the_text_of_its_template() -> None:
+    root = Path(__file__).parents[2]
+    template = (root / "soak" / "page.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for line in template.splitlines():
+        if "{" not in line:
+            assert line in page
