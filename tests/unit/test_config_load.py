@@ -623,6 +623,30 @@ def test_users_that_are_none_are_refused_without_a_password(tmp_path: Path, valu
     assert "Tulpe" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("users", "found"),
+    [
+        ({"ris": ""}, "the password of 'ris' is empty"),
+        ({"ris": 4711}, "the password of 'ris' is no text"),
+        ({"ris:x": "Tulpe"}, "the name of a user has a colon"),
+        ({"": "Tulpe"}, "a user has no name"),
+    ],
+)
+def test_what_is_wrong_with_a_user_is_said(
+    tmp_path: Path, users: dict[str, object], found: str
+) -> None:
+    error = the_error(tmp_path, {"RegisteredUsers": {"nurse": "Tulpe", **users}})
+    assert error.message.startswith(f"{found}, allowed is")
+
+
+def test_a_password_of_a_variable_that_is_not_set_is_one_error(tmp_path: Path) -> None:
+    error = the_error(tmp_path, {"RegisteredUsers": {"ris": "${NO_SUCH_VARIABLE}"}})
+    assert (error.option, error.message) == (
+        "RegisteredUsers.ris",
+        "environment variable NO_SUCH_VARIABLE is not set",
+    )
+
+
 def test_passwords_are_not_shown(tmp_path: Path) -> None:
     config = config_of(tmp_path, {"RegisteredUsers": {"nurse": "Tulpe"}})
     assert config.registered_users == {"nurse": "Tulpe"}

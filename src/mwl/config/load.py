@@ -404,7 +404,7 @@ class _Reader:
                     hint=f"set it, or give a default: ${{{missing.name}:-...}}",
                 )
                 # The value that was read without it is wrong too; this says why.
-                self.errors = [error, *(e for e in self.errors if e.option != error.option)]
+                self.errors = [error, *(e for e in self.errors if not _is_within(error, e))]
             else:
                 self._note("ignored", missing.path, message)
 
@@ -489,6 +489,11 @@ class _Reader:
                         "refused while DicomCheckModalityHost is true"
                     )
                     self._note("warning", path, message, "write its IP address")
+
+
+def _is_within(inner: ConfigError, outer: ConfigError) -> bool:
+    """Tell whether what one error is about is the other's, or a part of it."""
+    return f"{inner.option}.".startswith(f"{outer.option}.")
 
 
 # Options that change what a site relies on when they are on and are not done here.

@@ -207,14 +207,23 @@ def _audit_destination(value: object, option: Option, folder: Path) -> AuditDest
 def _users(value: object, option: Option, folder: Path) -> Mapping[str, str]:
     del folder
     # The message of `refused` would show the passwords.
-    wrong = ConfigError(f"allowed is {option.allowed}", option=option.name)
     if not isinstance(value, dict):
-        raise wrong
+        raise ConfigError(f"allowed is {option.allowed}", option=option.name)
     for name, password in value.items():
-        # RFC 7617 section 2: a colon ends the name.
-        if not isinstance(password, str) or not password or not name or ":" in name:
-            raise wrong
+        if wrong := _wrong_with_user(name, password):
+            raise ConfigError(f"{wrong}, allowed is {option.allowed}", option=option.name)
     return MappingProxyType(dict(value))
+
+
+def _wrong_with_user(name: str, password: object) -> str:
+    """Say what is wrong with a user, without the password; "" if nothing is."""
+    if not name:
+        return "a user has no name"
+    if ":" in name:  # RFC 7617 section 2: it ends the name
+        return "the name of a user has a colon"
+    if not isinstance(password, str):
+        return f"the password of {name!r} is no text"
+    return "" if password else f"the password of {name!r} is empty"
 
 
 def _hidden_passwords(users: Mapping[str, str]) -> object:
