@@ -193,7 +193,10 @@ class Guard:
             await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
-        client = (scope.get("client") or ("",))[0]
+        client, port = scope.get("client") or ("", 0)
+        if "." in client and ":" in client:  # IPv4, seen by a socket of IPv6
+            client = client.removeprefix("::ffff:")
+            scope = {**scope, "client": (client, port)}
         headers = Headers(scope=scope)
         refused = refusal(self.rules, method, client, headers)
         if refused is None:

@@ -227,6 +227,26 @@ async def test_what_anybody_sends_does_not_fill_the_log() -> None:
     assert 0 < len("".join(map(str, noted.refusal))) < 3 * SHOWN_CHARACTERS
 
 
+async def test_a_caller_has_the_address_that_it_has_over_dicom() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["client"])
+        await answered(scope, receive, send)
+
+    guard = Guard(app, OPEN)
+
+    async def from_there(scope: Scope, receive: Receive, send: Send) -> None:
+        await guard({**scope, "client": ("::ffff:127.0.0.1", 7)}, receive, send)
+
+    with captured_log() as log:
+        for method, headers in (("PUT", HERE), ("PUT", {"host": "evil.example"})):
+            await call(from_there, method, "/a", b"", headers)
+    assert seen == [("127.0.0.1", 7)]  # what the audit trail names
+    assert [line["host"] for line in log.events("http_change")] == ["127.0.0.1"]
+    assert [line["host"] for line in log.events("http_refused")] == ["127.0.0.1"]
+
+
 class FromHere(Guard):
     """A guard that sees a caller on this machine."""
 
