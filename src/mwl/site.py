@@ -22,6 +22,7 @@ from mwl.errors import ConfigError, StoreError
 from mwl.find import QueryLimits, Rules, Worklist
 from mwl.intake import Intake
 from mwl.matching import DIALECTS, Policy
+from mwl.paths import is_folder
 from mwl.store import Store
 from mwl.store.directory import COMMENT, DirectoryStore, subfolder
 from mwl.store.memory import MemoryStore
@@ -110,7 +111,7 @@ class Worklists:
         folder = subfolder(root, called_ae_title)
         if folder is None:
             return None
-        if _is_folder(folder):
+        if is_folder(folder):
             return self._open(folder)
         # Where the root itself cannot be read, nobody can say whether there is such a folder: the
         # queries fail, and the device is not told that its called AE title is wrong.
@@ -483,15 +484,8 @@ def cache_folder(setting: str, environment: Mapping[str, str]) -> Path | None:
     return Path(home) / ".cache" / "mwl" if home else None
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False  # it lies in a folder that may not be searched
-
-
 def _can_be_listed(folder: Path) -> bool:
-    return _is_folder(folder) and os.access(folder, os.R_OK | os.X_OK)
+    return is_folder(folder) and os.access(folder, os.R_OK | os.X_OK)
 
 
 def take_dictionary(config: Config) -> None:

@@ -160,7 +160,7 @@ def test_a_certificate_that_is_missing_is_a_warning(tmp_path: Path) -> None:
     note = the_warning(tmp_path, content)
     assert (note.option, note.message) == (
         "SslCertificate",
-        f"{tmp_path / 'certificate.pem'} is no file",
+        f"{tmp_path / 'certificate.pem'} does not exist",
     )
     (tmp_path / "certificate.pem").touch()
     assert missing_here(loaded(tmp_path, content)) == []
@@ -227,7 +227,7 @@ def test_tls_that_has_all_is_served_without_a_warning(
 def test_a_file_of_tls_that_is_missing_is_a_warning(tls_folder: Path, name: str) -> None:
     (tls_folder / name).unlink()
     warning = the_warning(tls_folder, OVER_TLS)
-    assert warning.message == f"{tls_folder / name} is no file"
+    assert warning.message == f"{tls_folder / name} does not exist"
     assert missing_here(loaded(tls_folder, {**OVER_TLS, "DicomTlsEnabled": False})) == []
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from mwl.errors import ConfigError
+from mwl.paths import problem_of_file
 
 MODULE = "orthanc"
 """What a script imports."""
@@ -81,8 +82,9 @@ def run_file(path: Path, option: str, **names: Any) -> ModuleType:
         ConfigError: It cannot be read, is no Python, or fails; with the line.
     """
     spec = spec_from_file_location(f"mwl_{option.lower()}_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        reason = "is no file with Python in it" if path.exists() else "does not exist"
+    problem = problem_of_file(path)
+    if problem or spec is None or spec.loader is None:
+        reason = problem if problem not in (None, "is no file") else "is no file with Python in it"
         raise ConfigError(reason, file=str(path), option=option)
     module = sys.modules[spec.name] = module_from_spec(spec)
     vars(module).update(names)

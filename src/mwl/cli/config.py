@@ -24,6 +24,7 @@ from mwl.config import (
     refusals,
 )
 from mwl.errors import ConfigError
+from mwl.paths import is_file
 from mwl.text import escape
 
 config = typer.Typer(
@@ -112,7 +113,7 @@ def scripts_one_by_one(config: Config) -> Iterator[Config]:
         ("hooks", config.hooks),
     ):
         # Of a file that is missing a warning tells.
-        if all(name.is_file() for name in names if isinstance(name, Path)):
+        if all(is_file(name) for name in names if isinstance(name, Path)):
             yield dataclasses.replace(without, **{option: getattr(config, option)})
 
 
@@ -143,7 +144,7 @@ def _refusals_of_tls(config: Config) -> list[ConfigError]:
 
     errors = []
     for credentials in credentials_in_use(config):
-        if not all(file.path.is_file() for file in credentials.files):
+        if not all(is_file(file.path) for file in credentials.files):
             continue  # a warning tells of it
         try:
             server_context(credentials)

@@ -39,6 +39,7 @@ from mwl.doctor.units import Unit
 from mwl.errors import ConfigError
 from mwl.matching import DIALECTS
 from mwl.net.client import Peer, User
+from mwl.paths import is_file
 from mwl.site import (
     access_policy,
     audit_credentials,
@@ -192,7 +193,7 @@ def _scripts(config: Config) -> Iterator[Finding]:
     if not named:
         yield ok("scripts", "LuaScripts, PythonScript, Hooks", "none")
         return
-    missing = [path for path in named if isinstance(path, Path) and not path.is_file()]
+    missing = [path for path in named if isinstance(path, Path) and not is_file(path)]
     for path in missing:
         mend = "put it there, or take it out of the configuration"
         yield fail("scripts", str(path), "cannot be read: the server does not start", mend)

@@ -15,6 +15,7 @@ from mwl.explain import Report, explain
 from mwl.find import Worklist
 from mwl.item import WorklistItem
 from mwl.keys import USUAL_KEYS, identifier_of
+from mwl.paths import is_folder
 from mwl.site import Worklists, access_policy, take_dictionary
 from mwl.store.memory import MemoryStore
 from mwl.text import escape
@@ -109,7 +110,7 @@ def _worklist(config: Config, places: Sequence[Path], called: str) -> Worklist |
 
 
 def _opened(config: Config, places: Sequence[Path], called: str) -> Worklist | None:
-    folders = [place for place in places if place.is_dir()]
+    folders = [place for place in places if is_folder(place)]
     if folders and len(places) > 1:
         raise InputError("name one folder, or files", file=str(folders[0]))
     database = folders[0] if folders else config.worklists.database

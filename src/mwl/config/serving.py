@@ -7,6 +7,7 @@ from pathlib import Path
 from mwl.config.load import Loaded, Note, together
 from mwl.config.values import Modality
 from mwl.errors import ConfigError
+from mwl.paths import problem_of_file
 
 _MISSING = "does not exist"
 
@@ -155,9 +156,9 @@ def _missing_certificates(loaded: Loaded) -> list[Note]:
             ("Audit.PrivateKey", audit.private_key),
         ]
     return [
-        _warning(loaded, option, f"{path.absolute()} is no file", "the server does not start")
+        _warning(loaded, option, f"{path.absolute()} {problem}", "the server does not start")
         for option, path in files
-        if path is not None and not path.is_file()
+        if path is not None and (problem := problem_of_file(path))
     ]
 
 
@@ -224,9 +225,9 @@ def _missing_scripts(loaded: Loaded) -> list[Note]:
     )
     hint = "the server does not start without it"
     return [
-        _warning(loaded, option, f"{path.absolute()} {_MISSING}", hint)
+        _warning(loaded, option, f"{path.absolute()} {problem}", hint)
         for option, path in scripts
-        if not path.is_file()
+        if (problem := problem_of_file(path))
     ]
 
 

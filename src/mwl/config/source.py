@@ -14,6 +14,7 @@ from typing import Any
 import json5
 
 from mwl.errors import ConfigError
+from mwl.paths import is_folder
 
 KeyPath = tuple[str, ...]
 """Keys from the top of a file down to a value; elements of a list count as their list."""
@@ -242,15 +243,28 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             yield path
             continue
-        inside = sorted(
-            file for file in path.iterdir() if file.suffix.lower() == ".json" and file.is_file()
-        )
+        try:
+            inside = sorted(file for file in path.iterdir() if _is_to_be_read(file))
+        except OSError as error:
+            message = f"the folder cannot be read: {error.strerror}"
+            raise ConfigError(message, file=str(path)) from error
         if not inside:
             raise ConfigError("the folder holds no *.json file", file=str(path))
         yield from inside
+
+
+def _is_to_be_read(file: Path) -> bool:
+    """Tell whether a file is a part of the configuration.
+
+    One that cannot be looked at is: reading it says so. Left out, a rule would be missing.
+    """
+    try:
+        return file.suffix.lower() == ".json" and file.is_file()
+    except PermissionError:
+        return True
 
 
 def _given_twice(key: str, file: Path, place: Place | None, first: Place | None) -> ConfigError:

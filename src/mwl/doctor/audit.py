@@ -11,6 +11,7 @@ from pathlib import Path
 from mwl.doctor.findings import Finding, fail, ok, warn
 from mwl.doctor.folders import may
 from mwl.net.client import reason_of
+from mwl.paths import exists, is_folder
 from mwl.tls.problems import problem_of
 
 CONNECT_WITHIN_S = 5.0
@@ -26,8 +27,8 @@ def file(path: Path, user: str) -> Finding:
     """Judge a file that messages are written to."""
     shown, quoted = f"file {path}", shlex.quote(str(path))
     above = path.absolute().parent
-    if not path.exists():
-        if above.is_dir() and may(above, os.W_OK | os.X_OK):
+    if not exists(path):
+        if is_folder(above) and may(above, os.W_OK | os.X_OK):
             return ok("audit", shown, "will be made")
         mend = f"sudo install -d -o {user} -m 750 {shlex.quote(str(above))}"
         return fail("audit", shown, f"cannot be made by {user}", mend)
@@ -81,8 +82,8 @@ def spool(path: Path, limit_mib: int, user: str) -> Iterator[Finding]:
     mend = (
         f"StateDirectory=mwl in the unit of systemd, or sudo install -d -m 700 -o {user} {quoted}"
     )
-    if not path.exists():
-        above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not exists(path):
+        above = next(parent for parent in path.absolute().parents if exists(parent))
         if may(above, os.W_OK | os.X_OK):
             yield ok("audit", shown, "will be made")
         else:

@@ -17,6 +17,7 @@ from mwl.doctor.findings import Finding, fail, ok, warn
 from mwl.errors import StoreError
 from mwl.item import MAX_FILE_BYTES, is_worklist
 from mwl.matching import doubts
+from mwl.paths import exists
 from mwl.store.directory import TRUSTED_FILE_SYSTEMS, DirectoryStore, WatchMode
 from mwl.store.filesystem import file_system_type, read_whole
 from mwl.store.second_reader import Parse
@@ -308,7 +309,7 @@ def cache(path: Path | None, setting: str, user: str) -> Finding:
     if path is None:
         mend = "CacheDirectory=mwl in the unit of systemd, or name a folder in Worklists.Snapshot"
         return warn("cache", "Worklists.Snapshot", "auto, and this user has no cache folder", mend)
-    return _cache_there(path, user) if path.exists() else _cache_to_make(path, user)
+    return _cache_there(path, user) if exists(path) else _cache_to_make(path, user)
 
 
 def _cache_there(path: Path, user: str) -> Finding:
@@ -326,7 +327,7 @@ def _cache_there(path: Path, user: str) -> Finding:
 
 
 def _cache_to_make(path: Path, user: str) -> Finding:
-    above = next(parent for parent in path.absolute().parents if parent.exists())
+    above = next(parent for parent in path.absolute().parents if exists(parent))
     if may(above, os.W_OK | os.X_OK):
         return ok("cache", str(path), "will be made")
     mend = f"sudo install -d -m 700 -o {user} {shlex.quote(str(path))}"
