@@ -121,7 +121,8 @@ WAITING_REQUESTS = Limit(
     unit="requests",
     default=16,
     maximum=1000,
-    bounds="Requests of one association that wait while another is answered.",
+    bounds="Requests of one association that wait while another is answered. Their data sets may "
+    "together be as long as one alone (`Limits.IdentifierLength`).",
     reason="The window negotiated is one (PS3.7 D.3.3.3), so a peer that sends more than a few "
     "ahead does not keep to it.",
     refusal=_ABORTED_AS_USER,
@@ -176,11 +177,12 @@ INFLATED_LENGTH = Limit(
     name="Limits.InflatedLength",
     field="inflated_length",
     unit="bytes",
-    default=4_194_304,
+    default=131_072,
     minimum=4096,
     maximum=4_194_304,
     bounds="Longest identifier of a query that comes deflated, once it is inflated.",
-    reason="A thousand bytes may inflate to a million; this is a thousand times a large item.",
+    reason="As `Limits.IdentifierLength`. A thousand bytes may inflate to a million, and reading "
+    "4 MiB of empty items takes seconds in which nobody else is answered.",
     refusal=_QUERY_REFUSED,
 )
 NESTING = Limit(

@@ -4,14 +4,15 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from mwl import telemetry
+from mwl.access import Caller
 from mwl.attributes import ACCESSION_NUMBER
 from mwl.dataset import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -20,14 +21,17 @@ from mwl.dataset import (
     Elements,
     encode,
 )
-from mwl.find import QueryLimits
-from mwl.limits import LIMITS
+from mwl.dataset import elements as dataset_elements
+from mwl.find import Outcome, QueryLimits, Request, Search
+from mwl.limits import INFLATED_LENGTH, LIMITS
+from mwl.net import report
 from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
 from mwl.net.journal import Journal
 from mwl.net.over_tls import TlsConnection
+from mwl.results import Variant
 from mwl.web import HttpLimits, HttpServer, Metrics, Settings
-from mwl.wire.association import Limits
+from mwl.wire.association import Limits, MessageReceived, NegotiatedContext
 from mwl.wire.dimse import Command, CommandField, frame_command, frame_dataset
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
 from mwl.wire.pdu import Abort, AssociateReject, AssociateRequest, ProposedContext, UserInformation
@@ -556,3 +560,78 @@ async def test_limits_that_are_replaced_hold_for_those_who_come_then() -> None:
         assert (await hear_status(second))[1].status == 0
         for peer in (first, second):
             await peer.close()
+
+
+async def test_long_requests_that_wait_may_be_as_long_as_one_alone() -> None:
+    long = {"PatientName": "X" * 2000}
+    one = encode(elements(long).values(), IMPLICIT_VR_LITTLE_ENDIAN)
+    with captured_log() as log:
+        async with serving(600, max_message_bytes=2 * len(one), **SOON_CLOSED) as server:
+            peer = await associated(server)
+            read_nothing(peer)
+            await peer.say(find_request(9) + find_with(elements(long)) * 3)
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert (await peer.hear_end()).endswith(ABORTED_AS_USER)
+            await peer.close()
+    (line,) = log.events("association")
+    assert (line["limit"], line["limit_value"]) == ("Limits.IdentifierLength", 2 * len(one))
+
+
+@pytest.mark.parametrize("hides", [True, False])
+async def test_few_bytes_that_inflate_to_many_hold_up_nobody(hides: bool) -> None:
+    """Whoever refuses them reads no more than is allowed, and the log no more than that."""
+    items = ITEM * (INFLATED_LENGTH.maximum // len(ITEM) - 100)
+    deflated = zlib.compress(
+        bytes.fromhex("4000 0001 5351 0000") + len(items).to_bytes(4, "little") + items,
+        wbits=-zlib.MAX_WBITS,
+    )
+    deflated += b"\0" * (len(deflated) % 2)
+    assert len(deflated) < 10_000
+    context = NegotiatedContext(1, MODALITY_WORKLIST_FIND, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+    command = Command(field=CommandField.C_FIND_RQ, message_id=1, has_dataset=True)
+    message = MessageReceived(context, command, deflated)
+    caller = Caller("RAW", "MWL", "127.0.0.1")
+    request = Request(deflated, "RAW", Variant(context.transfer_syntax, 1, 16384))
+    with captured_log("verbose") as log, counting_decoded() as decoded:
+        outcome = finished(Site().worklist.find(request))
+        report.identifier(caller, request, with_values=not hides)
+        report.query(
+            caller,
+            message,
+            outcome,
+            items=0,
+            milliseconds=0.0,
+            with_values=not hides,
+            journal=Journal(0),
+        )
+    (line,) = log.events()
+    assert (line["event"], line["limit"]) == ("query_refused", "Limits.InflatedLength")
+    assert sum(decoded) == 0
+
+
+ITEM = bytes.fromhex("feff 00e0 0000 0000")
+
+
+def finished(search: Search) -> Outcome:
+    """Take a query to its end."""
+    while True:
+        try:
+            next(search)
+        except StopIteration as done:
+            outcome: Outcome = done.value
+            return outcome
+
+
+@contextmanager
+def counting_decoded() -> Iterator[list[int]]:
+    """Note the length of each data set that is read."""
+    lengths: list[int] = []
+    read = dataset_elements._read_elements
+
+    def noting(data: bytes, *arguments: Any) -> Any:
+        lengths.append(len(data))
+        return read(data, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset_elements, "_read_elements", noting)
+        yield lengths

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mwl import telemetry
 from mwl.access import AccessPolicy, Caller, Refusal, admit, allow, identify, user_of
 from mwl.find import Outcome, Request, Search, Worklist
-from mwl.limits import WAITING_REQUESTS, Exceeded
+from mwl.limits import IDENTIFIER_LENGTH, WAITING_REQUESTS, Exceeded
 from mwl.net import report
 from mwl.net.connections import QUIET_S, Connections
 from mwl.net.journal import Journal
@@ -426,11 +426,23 @@ class DicomConnection(asyncio.Protocol):
             return  # nothing was asked, so nothing is answered
         elif self._search is None and not self._waiting and not self._paused:
             self._perform(message)
-        elif len(self._waiting) < (most := self._connections.capacity.waiting_requests):
-            self._waiting.append(message)
+        elif len(self._waiting) >= (most := self._connections.capacity.waiting_requests):
+            self._refuse_more(f"more than {most} requests at once", WAITING_REQUESTS.hit(most))
+        elif self._bytes_waiting() + len(message.dataset or b"") > (
+            longest := self._service.limits.max_message_bytes
+        ):
+            which = IDENTIFIER_LENGTH.hit(longest)
+            self._refuse_more(f"requests of more than {longest} bytes wait", which)
         else:
-            self._end(f"aborted: more than {most} requests at once", WAITING_REQUESTS.hit(most))
-            self._association.send(Abort(source=0, reason=0))
+            self._waiting.append(message)
+
+    def _bytes_waiting(self) -> int:
+        return sum(len(waiting.dataset or b"") for waiting in self._waiting)
+
+    def _refuse_more(self, why: str, exceeded: Exceeded) -> None:
+        """Abort the association of a peer that asks too much ahead."""
+        self._end(f"aborted: {why}", exceeded)
+        self._association.send(Abort(source=0, reason=0))
 
     def _perform(self, message: MessageReceived) -> None:
         if message.command.field == _C_FIND_RQ:

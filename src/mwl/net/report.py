@@ -34,7 +34,7 @@ from mwl.dataset import (
 from mwl.dump import dump
 from mwl.errors import DatasetError
 from mwl.find import Outcome, Request
-from mwl.limits import ASSOCIATIONS_PER_HOST, Exceeded
+from mwl.limits import ASSOCIATIONS_PER_HOST, INFLATED_LENGTH, Exceeded
 from mwl.matching import Query
 from mwl.net.journal import Journal
 from mwl.wire.association import Aborted, MessageReceived
@@ -282,7 +282,7 @@ def _uids(found: Iterable[str]) -> list[str]:
 def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:
     """Report the whole query as Orthanc prints it, for `--verbose`."""
     try:
-        elements = decode(request.identifier, request.variant.transfer_syntax)
+        elements = _decoded(request.identifier, request.variant.transfer_syntax)
     except DatasetError:
         return  # the refusal that follows tells
     telemetry.emit(
@@ -378,7 +378,7 @@ def _keys(message: MessageReceived, outcome: Outcome, *, with_values: bool) -> s
 def _asked_in_vain(message: MessageReceived, *, with_values: bool) -> str | None:
     """Name the keys of a query that was refused or not finished."""
     try:
-        elements = decode(message.dataset or b"", message.context.transfer_syntax)
+        elements = _decoded(message.dataset or b"", message.context.transfer_syntax)
     except DatasetError:
         return None
     keys = (
@@ -414,6 +414,15 @@ def _keys_of(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]
                     yield f"{name}.{inner}", value
         elif element.value:
             yield name, _shown(element, text)
+
+
+def _decoded(identifier: bytes, transfer_syntax: str) -> Elements:
+    """Read a query that nobody has found to be within the limits, for the log.
+
+    Raises:
+        DatasetError: It cannot be read, or is longer than a line of the log is worth.
+    """
+    return decode(identifier, transfer_syntax, inflated_bytes=INFLATED_LENGTH.default)
 
 
 def _as_orthanc(elements: Elements, text: CharacterSet, *, with_values: bool) -> dict[str, object]:
