@@ -1,5 +1,7 @@
 """A server that is told to stop, and what real programs make of it."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import threading
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.interop
 
 FIND = UID("1.2.840.10008.5.1.4.31")
 MANY = 10_000
+SOME = 200
+"""Items whose answers the network holds, and a small pipe holds not as findscu prints them."""
+PIPE_BYTES = 4096
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,49 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, many: Path, again: sign
         assert server.process.wait(TIMEOUT_S) == 0
         association = server.log.wait_for("association")
     assert association.fields["outcome"] == "aborted: the server stops"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said", "outcome"),
+    [
+        # It is about to release too, and hangs up instead.
+        ([], 2, "Association Release Failed: 0006:0319 DUL Peer Requested Release", "lost"),
+        # It asks again, and gets a request for release in place of an answer.
+        (["--repeat", "2"], 0, "Protocol Error: Peer requested release (Aborting)", "aborted"),
+        (["--abort"], 0, "Aborting Association", "aborted"),
+    ],
+    ids=["releases", "asks again", "aborts"],
+)
+def test_findscu_that_is_asked_to_release_has_its_answers_and_ends(
+    tmp_path: Path, options: list[str], status: int, said: str, outcome: str
+) -> None:
+    # DCMTK leaves the association idle while it waits for whoever reads what it prints.
+    file = patient(tmp_path, fill_with_many(tmp_path / "items", SOME))
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with running_server("--config", file, "--trace") as server:
+        findscu = subprocess.Popen(
+            [
+                *(require("findscu"), "-v", "-W", "-k", "PatientID", *options),
+                *(server.host, str(server.port)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+        )
+        os.close(writing)
+        with os.fdopen(reading, "rb", buffering=0) as pipe:
+            assert server.log.wait_for("query").fields["answers"] == str(SOME)
+            server.process.terminate()
+            server.log.wait_for("pdu", lambda line: "type=A-RELEASE-RQ" in line.text)
+            output = pipe.readall().decode()
+        assert findscu.wait(TIMEOUT_S) == status
+        assert server.process.wait(TIMEOUT_S) == 0
+        association = server.log.wait_for("association")
+    assert f"Find Response: {SOME} (Pending)" in output
+    assert "Received Final Find Response (Success)" in output
+    assert said in output
+    assert outcome in association.fields["outcome"]
 
 
 def test_pynetdicom_releases_an_idle_association_when_it_is_asked_to(tmp_path: Path) -> None:
