@@ -5,6 +5,7 @@ is often somebody else.
 """
 
 import json
+import pwd
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from mwl.callbacks.loading import run_file
 from mwl.cli import app
 from mwl.cli.config import config as config_command
 from mwl.config import check, load, missing_here
-from mwl.doctor import audit, folders
+from mwl.doctor import audit, folders, machine, ok
 from mwl.errors import ConfigError
-from support.users import as_root, nobody
+from support.users import NOBODY, as_root, nobody
 
 pytestmark = as_root
 
@@ -99,6 +100,31 @@ def test_worklist_files_there_cannot_be_explained(folder: Path) -> None:
         result = CliRunner().invoke(app, asked)
     assert result.exit_code == 2
     assert DENIED in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [("closed/in.json", "rx {}/closed"), ("closed", "rx {}/closed"), ("own.json", "r {}/own.json")],
+)
+def test_the_doctor_says_what_lets_the_user_read_the_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, mend: str
+) -> None:
+    def findings() -> str:
+        return CliRunner().invoke(app, ["doctor", "-q", "--config", str(folder / name)]).output
+
+    (folder / "own.json").touch(0o600)
+    looks = ok("user", "nobody", "looks, whether it may read this program or not")
+    monkeypatch.setattr(machine, "user", lambda *_, **__: looks)
+    findings()  # see above
+    with nobody():
+        said = findings()
+    name = pwd.getpwuid(NOBODY).pw_name
+    assert f"mend: sudo setfacl -m u:{name}:{mend.format(folder)}\n" in said
+
+
+def test_the_doctor_suggests_nothing_about_what_can_be_read(folder: Path) -> None:
+    assert folders.let_read(folder / "closed" / "in.json", "me") == ""
+    assert folders.let_read(folder / "gone.json", "me") == ""
 
 
 def test_the_doctor_says_of_each_that_it_cannot_be_used(folder: Path) -> None:

@@ -179,6 +179,9 @@ def _place(error: ConfigError | Note) -> str:
 
 def _of_error(name: str, error: ConfigError) -> Finding:
     mend = error.hint or "correct it there; docs/reference/options.md says what is allowed"
+    if error.file:
+        user = user_name(machine.effective_user_id())
+        mend = folders.let_read(Path(error.file), user) or mend
     return fail(name, _place(error), error.message, mend)
 
 
@@ -247,7 +250,10 @@ def _folders(config: Config, unit: Unit | None, tell: Progress) -> Iterator[Find
     if config.worklists.watch != "scan":
         yield machine.inotify(limits, used, len(served))
     setting = config.worklists.snapshot
-    yield folders.cache(cache_folder(setting, _environment(unit)), setting, user)
+    environment = _environment(unit)
+    yield folders.cache(cache_folder(setting, environment), setting, user)
+    logs = environment.get("LOGS_DIRECTORY")
+    yield folders.log(config.log_file, user, Path(logs) if logs else None)
 
 
 def _files(

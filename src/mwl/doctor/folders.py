@@ -17,7 +17,7 @@ from mwl.doctor.findings import Finding, fail, ok, warn
 from mwl.errors import StoreError
 from mwl.item import MAX_FILE_BYTES, is_worklist
 from mwl.matching import doubts
-from mwl.paths import exists
+from mwl.paths import exists, is_file, is_folder
 from mwl.store.directory import TRUSTED_FILE_SYSTEMS, DirectoryStore, WatchMode
 from mwl.store.filesystem import file_system_type, read_whole
 from mwl.store.second_reader import Parse
@@ -72,6 +72,15 @@ def barred(path: Path) -> Path | None:
         if not may(parent, os.X_OK):
             return parent
     return None
+
+
+def let_read(path: Path, user: str) -> str:
+    """Say what lets a user read a file or a folder; "" where nothing keeps it from that."""
+    if closed := barred(path):
+        return _let_in(closed, user)
+    if not may(path, os.F_OK) or may(path, _READ_AND_SEARCH if is_folder(path) else os.R_OK):
+        return ""
+    return f"sudo setfacl -m u:{user}:{'rx' if is_folder(path) else 'r'} {shlex.quote(str(path))}"
 
 
 def _let_in(path: Path, user: str) -> str:
@@ -332,6 +341,44 @@ def _cache_to_make(path: Path, user: str) -> Finding:
         return ok("cache", str(path), "will be made")
     mend = f"sudo install -d -m 700 -o {user} {shlex.quote(str(path))}"
     return warn("cache", str(path), f"cannot be made: {above} cannot be written", mend)
+
+
+# ------------------------------------------------------------------------------- the log
+
+
+def log(path: Path | None, user: str, made: Path | None = None) -> Finding:
+    """Judge where the log is written.
+
+    Args:
+        path: The file; None for standard error.
+        user: Name of the user that looks.
+        made: Folder that systemd makes before the server starts.
+    """
+    if path is None:
+        return ok("log", "LogFile", "none: it goes to standard error")
+    shown, above = str(path), path.absolute().parent
+    if exists(path):
+        return _log_there(path, user)
+    if may(above, os.W_OK | os.X_OK):
+        return ok("log", shown, "will be made")
+    if above == made and not exists(above):
+        return ok("log", shown, "will be made, its folder by systemd")
+    mend = f"sudo install -d -o {user} -m 750 {shlex.quote(str(above))}"
+    mend = f"LogsDirectory=mwl in the unit of systemd for a file in /var/log/mwl, or {mend}"
+    return fail("log", shown, f"cannot be made by {user}{_NO_START}", mend)
+
+
+def _log_there(path: Path, user: str) -> Finding:
+    shown = str(path)
+    if not is_file(path):
+        return fail("log", shown, f"is no file{_NO_START}", "correct LogFile")
+    if not may(path, os.W_OK):
+        told = f"cannot be written by {user}{_NO_START}"
+        return fail("log", shown, told, f"sudo chown {user} {shlex.quote(shown)}")
+    return ok("log", shown, f"can be written by {user}")
+
+
+_NO_START = ": the server does not start"
 
 
 def folders_of_titles(root: Path, subfolder: Callable[[Path, str], Path | None]) -> Sequence[Path]:

@@ -99,6 +99,14 @@ CHECKS: tuple[Check, ...] = (
         '`"Snapshot": "off"`.',
     ),
     Check(
+        "log",
+        "`LogFile`: that it can be written.",
+        "",
+        "It cannot be written: the server does not start.",
+        "`LogsDirectory=mwl` in the unit of systemd and a file in `/var/log/mwl`; `install -d`, "
+        "`chown`.",
+    ),
+    Check(
         "port",
         "The ports of DICOM, DICOM over TLS and HTTP: free, or who has them; a server that has one "
         'is asked who it is. Where `DicomUserIdentity` is `"required"`, the first of '

@@ -11,7 +11,7 @@ from mwl.errors import InputError
 
 _PROPERTIES = (
     *("LoadState", "User", "AmbientCapabilities", "LimitNOFILE"),
-    *("CacheDirectory", "StateDirectory"),
+    *("CacheDirectory", "StateDirectory", "LogsDirectory"),
 )
 _WITHIN_S = 10.0
 """Seconds that systemd has to answer."""
@@ -76,10 +76,15 @@ def read_unit(name: str, shown: str) -> Unit:
         raise InputError(
             f"there is no unit {name}", option="--unit", hint="systemctl list-units lists them"
         )
-    folders = {"CACHE_DIRECTORY": "/var/cache", "STATE_DIRECTORY": "/var/lib"}
+    folders = {
+        "CACHE_DIRECTORY": "/var/cache",
+        "STATE_DIRECTORY": "/var/lib",
+        "LOGS_DIRECTORY": "/var/log",
+    }
     given = {
         "CACHE_DIRECTORY": found.get("CacheDirectory", ""),
         "STATE_DIRECTORY": found.get("StateDirectory", ""),
+        "LOGS_DIRECTORY": found.get("LogsDirectory", ""),
     }
     files = found.get("LimitNOFILE", "")
     return Unit(

@@ -197,6 +197,33 @@ def test_a_network_file_system_has_no_leases() -> None:
     assert folders.lease(Path("/w"), "nfs4", Leases(0, {}), {}).level == "warn"
 
 
+def test_the_log_is_judged_by_who_may_write_it(folder: Path) -> None:
+    path = folder / "mwl.log"
+    assert folders.log(None, "me").level == "ok"
+    assert folders.log(path, "me").found == "will be made"
+    path.touch()
+    assert folders.log(path, "me").found == "can be written by me"
+    assert folders.log(folder, "me").found == "is no file: the server does not start"
+    gone = folder / "gone" / "mwl.log"
+    found = folders.log(gone, "mwl")
+    assert (found.level, found.found) == (
+        "FAIL",
+        "cannot be made by mwl: the server does not start",
+    )
+    assert found.mend.endswith(f"or sudo install -d -o mwl -m 750 {folder / 'gone'}")
+    assert folders.log(gone, "mwl", folder / "gone").level == "ok"
+
+
+@as_root
+def test_a_log_that_the_user_may_not_write_fails(folder: Path) -> None:
+    path = folder / "mwl.log"
+    with nobody():
+        assert folders.log(path, "nobody", folder).found.startswith("cannot be made by nobody")
+    path.touch(0o640)
+    with nobody():
+        assert folders.log(path, "nobody").mend == f"sudo chown nobody {path}"
+
+
 def test_the_cache_is_judged_by_who_may_enter_it(folder: Path) -> None:
     cache = folder / "cache"
     assert folders.cache(cache, "auto", "me").found == "will be made"

@@ -16,13 +16,16 @@ def test_a_unit_without_a_user_runs_as_root_and_has_no_more() -> None:
 
 def test_what_systemd_shows_is_read() -> None:
     shown = "User=mwl\nAmbientCapabilities=cap_lease\nLimitNOFILE=65536\nLoadState=loaded\n"
-    unit = read_unit("mwl.service", f"{shown}CacheDirectory=mwl other\nStateDirectory=mwl\n")
+    unit = read_unit(
+        "mwl.service", f"{shown}CacheDirectory=mwl other\nStateDirectory=mwl\nLogsDirectory=mwl\n"
+    )
     assert unit.user == "mwl"
     assert unit.capabilities == {"CAP_LEASE"}
     assert unit.files == 65536
     assert unit.environment == {
         "CACHE_DIRECTORY": "/var/cache/mwl",
         "STATE_DIRECTORY": "/var/lib/mwl",
+        "LOGS_DIRECTORY": "/var/log/mwl",
     }
 
 
