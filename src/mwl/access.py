@@ -299,11 +299,34 @@ def identify(policy: AccessPolicy, identity: UserIdentity | None) -> Refusal | s
     return user_of(identity) if is_known else _wrong_user(identity)
 
 
+def allow_user(policy: AccessPolicy, caller: Caller, operation: Operation) -> Refusal | None:
+    """Decide as `allow`, where user identities are looked at: the rules may be others by now.
+
+    Returns:
+        None when the caller may do it. Not so when its user is registered no more, or when it
+        associated without one and has to have one since.
+    """
+    if not caller.user:
+        gone = policy.user_identity == "required"
+    else:
+        gone = all(_user_shown(_utf8(name)) != caller.user for name in policy.users)
+    if gone:
+        return _not_identified(
+            "DicomUserIdentity or RegisteredUsers changed, and the association is of no user now",
+            _HOW_TO_OFFER,
+        )
+    return allow(policy, caller, operation)
+
+
 def user_of(identity: UserIdentity | None) -> str:
     """Give the user name of an identity, right or wrong; empty where it has none."""
     if identity is None or identity.identity_type not in (USER_NAME, USER_NAME_AND_PASSCODE):
         return ""
-    return identity.primary[:USER_NAME_SHOWN_BYTES].decode("utf-8", "replace")
+    return _user_shown(identity.primary)
+
+
+def _user_shown(name: bytes) -> str:
+    return name[:USER_NAME_SHOWN_BYTES].decode("utf-8", "replace")
 
 
 def is_user(users: Mapping[str, str], name: bytes, password: bytes | None = None) -> bool:

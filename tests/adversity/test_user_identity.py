@@ -1,10 +1,18 @@
 """User identity byte by byte, over a real socket: PS3.7 Tables D.3-14 and D.3-15."""
 
+from dataclasses import replace
+
 import pytest
 
 from mwl.access import AccessPolicy
-from support.listener import RawPeer, listening
-from support.raw_requests import ASSOCIATE, ASSOCIATE_AC
+from support.listener import RawPeer, listening, service_of, serving
+from support.raw_requests import (
+    ASSOCIATE,
+    ASSOCIATE_AC,
+    echo_request,
+    find_request,
+    hear_status,
+)
 from support.telemetry import captured_log
 from support.worklist import Site
 
@@ -70,3 +78,21 @@ async def test_all_else_is_rejected_for_good_by_the_provider(sub_item: str) -> N
         (event,) = log.events("user_refused")
         assert (event["calling_ae_title"], event["host"]) == ("RAW", "127.0.0.1")
         assert "geheim" not in str(log.events())
+
+
+@pytest.mark.parametrize("still", [True, False])
+async def test_who_is_no_user_any_more_is_answered_with_a_refusal(still: bool) -> None:
+    users = {"ct1": "geheim"}
+    policy = AccessPolicy(user_identity="offered", users=users, always_allow_find_worklist=True)
+    service = service_of(Site(), access=policy)
+    async with serving(service) as server:
+        peer = await RawPeer.connect(server.port)
+        await peer.say(request_with("58 00 000F 02 01 0003 637431 0006 67656865696D"))
+        assert (await peer.hear())[0] == ASSOCIATE_AC
+        service.access = replace(policy, users=users if still else {"ct2": "geheim"})
+        for request in (find_request(1), echo_request(2)):
+            await peer.say(request)
+            _, response = await hear_status(peer)
+            assert response.status == (0 if still else 0x0124)
+            assert (response.error_comment == "the user identity is not accepted") != still
+        await peer.close()

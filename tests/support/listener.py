@@ -50,7 +50,13 @@ async def listening(
     capacity: Capacity | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve a worklist while the block runs."""
-    service = service_of(site, access=access, limits=limits)
+    async with serving(service_of(site, access=access, limits=limits), capacity) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(service: Service, capacity: Capacity | None = None) -> AsyncIterator[Listening]:
+    """Serve what a test has in its hands while the block runs."""
     loop = asyncio.get_running_loop()
     connections = Connections(loop, service.limits, capacity)
     server = await loop.create_server(

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from mwl import site
+from mwl.access import AccessPolicy
 from mwl.callbacks import Callbacks
-from mwl.config import OPTIONS, load, of_folder
+from mwl.config import OPTIONS, Config, load, of_folder
 from mwl.errors import ConfigError
 from mwl.server import reloading
 from mwl.server.reloading import Retired, changes, in_own_thread
-from mwl.site import KnownModalities, Worklists
+from mwl.site import KnownModalities, Worklists, access_policy
 
 
 def nothing(_: object) -> None:
@@ -59,6 +61,34 @@ def test_of_a_modality_the_later_word_counts(tmp_path: Path) -> None:
         "e": "E1",
         "f": "F1",
     }
+
+
+def test_rules_that_were_being_made_do_not_come_back_after_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_force: list[AccessPolicy] = []
+    known = KnownModalities(modalities(tmp_path, old="OLD"), in_force.append)
+    makes_rules, reloaded = threading.Event(), threading.Event()
+
+    def slowly(config: Config) -> AccessPolicy:
+        rules = access_policy(config)
+        if not makes_rules.is_set():
+            makes_rules.set()
+            reloaded.wait(0.2)  # it must not come between
+        return rules
+
+    monkeypatch.setattr(site, "access_policy", slowly)
+    over_http = threading.Thread(target=known.put, args=("ct", ["CT", "127.0.0.1", 104]))
+    over_http.start()
+    assert makes_rules.wait(5)
+    known.take_over(modalities(tmp_path, new="NEW"))
+    reloaded.set()
+    over_http.join(5)
+    assert (
+        {one.ae_title for one in in_force[-1].modalities}
+        == {"CT", "NEW"}
+        == {one.ae_title for one in known.all.values()}
+    )
 
 
 async def test_what_takes_too_long_counts_as_wrong_and_is_given_up_when_it_comes(

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwl.access import AccessPolicy, Identification, Refusal, identify, is_user, user_of
+from mwl.access import (
+    AccessPolicy,
+    Caller,
+    Identification,
+    Refusal,
+    allow,
+    allow_user,
+    identify,
+    is_user,
+    user_of,
+)
 from mwl.wire.pdu import UserIdentity
 
 USERS = {"ct1": "grün:7", "mr:9": "geheim"}
@@ -51,6 +61,38 @@ def test_who_is_taken_for_whom(
         # PS3.7 D.3.3.7.3
         assert (refusal.result, refusal.source, refusal.reason) == (1, 2, 1)
         assert "gruen" not in str(refusal)
+
+
+LONG = "ü" * 80
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "users", "may"),
+    [
+        ("ignored", "ignored", {}, True),
+        ("ignored", "offered", USERS, True),
+        ("ignored", "required", USERS, False),
+        ("offered", "offered", USERS, True),
+        ("required", "offered", {"mr:9": "geheim"}, False),
+        ("required", "required", {"mr:9": "geheim"}, False),
+        ("required", "ignored", {}, True),
+    ],
+)
+@pytest.mark.parametrize("name", ["ct1", LONG])
+def test_who_asks_after_the_rules_changed_must_still_be_a_user(
+    before: Identification, now: Identification, users: dict[str, str], may: bool, name: str
+) -> None:
+    known = {"ct1": "x", LONG: "x"}
+    user = identify(
+        AccessPolicy(user_identity=before, users=known), identity(2, name.encode(), b"x")
+    )
+    assert isinstance(user, str)
+    policy = AccessPolicy(
+        user_identity=now, users=known if "ct1" in users else users, always_allow_find_worklist=True
+    )
+    decide = allow if now == "ignored" else allow_user
+    refused = decide(policy, Caller("CT1", "MWL", "127.0.0.1", user=user), "find worklist")
+    assert (refused is None) == may
 
 
 @pytest.mark.parametrize(

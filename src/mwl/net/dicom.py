@@ -17,7 +17,17 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from mwl import telemetry
-from mwl.access import AccessPolicy, Caller, Refusal, admit, allow, identify, user_of
+from mwl.access import (
+    AccessPolicy,
+    Caller,
+    Operation,
+    Refusal,
+    admit,
+    allow,
+    allow_user,
+    identify,
+    user_of,
+)
 from mwl.find import Outcome, Request, Search, Worklist
 from mwl.limits import IDENTIFIER_LENGTH, WAITING_REQUESTS, Exceeded
 from mwl.net import report
@@ -456,7 +466,7 @@ class DicomConnection(asyncio.Protocol):
     def _echo(self, message: MessageReceived) -> None:
         caller = self._caller
         status, comment = Status.SUCCESS, ""
-        if (refusal := allow(self._service.access, caller, "echo")) is not None:
+        if (refusal := self._refusal("echo")) is not None:
             report.refusal(caller, refusal, "C-ECHO")
             status, comment = Status.NOT_AUTHORIZED, refusal.comment
         telemetry.emit(
@@ -498,10 +508,15 @@ class DicomConnection(asyncio.Protocol):
             return Outcome(
                 Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, "The query has no identifier"
             )
-        if (refusal := allow(self._service.access, self._caller, "find worklist")) is not None:
+        if (refusal := self._refusal("find worklist")) is not None:
             report.refusal(self._caller, refusal, "C-FIND")
             return Outcome(Status.NOT_AUTHORIZED, refusal.comment)
         return None
+
+    def _refusal(self, operation: Operation) -> Refusal | None:
+        access = self._service.access
+        decide = allow if access.user_identity == "ignored" else allow_user
+        return decide(access, self._caller, operation)
 
     def _cancel(self, message: MessageReceived) -> None:
         """Obey a C-CANCEL; one that comes too late has no effect (PS3.7 9.3.2.3)."""
