@@ -57,6 +57,7 @@ def test_a_configuration_there_is_refused_and_no_part_is_left_out(folder: Path, 
         file.mkdir()
         (file / "part.json").write_text("{}")
         (file / "secret.json").symlink_to(folder / "closed" / "in.json")
+    check([file], {})  # what it imports, nobody perhaps may not
     with nobody():
         (error,) = check([file], {}).errors
     assert DENIED in str(error)
@@ -81,6 +82,7 @@ def test_what_a_configuration_names_there_is_a_warning_with_the_reason(
     worklists = {"Enable": True, "Database": str(folder)}
     file.write_text(json.dumps({option: value, "Worklists": worklists, **more}))
     found = load([file], {})
+    CliRunner().invoke(config_command, ["check", str(file)])  # see above
     with nobody():
         notes = [note for note in missing_here(found) if note.option == option]
         result = CliRunner().invoke(config_command, ["check", str(file)])
@@ -95,7 +97,7 @@ def test_a_script_there_is_an_error_of_the_configuration(folder: Path) -> None:
 
 def test_worklist_files_there_cannot_be_explained(folder: Path) -> None:
     asked = ["explain", str(folder / "closed" / "a.wl"), "-k", "PatientID"]
-    CliRunner().invoke(app, asked)  # what it imports, nobody perhaps may not
+    CliRunner().invoke(app, asked)  # see above
     with nobody():
         result = CliRunner().invoke(app, asked)
     assert result.exit_code == 2
