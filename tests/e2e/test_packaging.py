@@ -91,6 +91,15 @@ def test_the_user_of_the_unit_is_made(tmp_path: Path) -> None:
     assert "\nUser=mwl\n" in UNIT.read_text(encoding="utf-8")
 
 
+def test_nobody_else_writes_where_the_trail_of_audit_messages_lies() -> None:
+    """Who may write the folder that it is in can put another in its place."""
+    given = r"install -d -o mwl -g mwl -m (\d+) (?:/\S+ )*/var/lib/mwl(?= |$)"
+    modes = re.findall(r"^StateDirectoryMode=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    modes += re.findall(given, CONTAINERFILE, re.MULTILINE)
+    modes += re.findall(given, (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    assert modes == ["0751", "0751", "751"]
+
+
 def allowed_calls() -> set[str]:
     """Give the system calls that the unit lets through."""
 
