@@ -294,6 +294,71 @@ def test_scripts_are_loaded_anew_and_what_they_import_too(site: Site) -> None:
         assert len(asked_by(server, "CT1").patient_ids) == 5
 
 
+def asking_for(patient_id: str) -> str:
+    """Give a Lua script that narrows every query to one patient, and the second one to none."""
+    return f"""
+        asked = (asked or 0) + 1
+        queries = 0
+        function IncomingWorklistRequestFilter(query, origin)
+          queries = queries + 1
+          assert(asked == 1)
+          query['0010,0020'] = queries == 1 and '{patient_id}' or 'NOBODY'
+          return query
+        end
+    """
+
+
+def test_lua_scripts_are_loaded_anew_and_know_nothing_of_before(site: Site) -> None:
+    script = site.folder / "site.lua"
+    script.write_text(asking_for("P1"), encoding="utf-8")
+    site.write(LuaScripts=["site.lua"])
+    with site.serve() as server:
+        assert asked_by(server, "CT1").patient_ids == ["P1"]
+        assert asked_by(server, "CT1").patient_ids == []
+        script.write_text(asking_for("P2"), encoding="utf-8")
+        assert asked_by(server, "CT1").patient_ids == []
+        assert "changed" not in reload(server).fields  # the option is as it was
+        assert asked_by(server, "CT1").patient_ids == ["P2"]
+        script.write_text("function nobody(\n", encoding="utf-8")
+        site.write(DicomModalities={})
+        failed = reload(server, "reload_failed").text
+        assert "site.lua:" in failed
+        assert "LuaScripts" in failed
+        assert asked_by(server, "CT1").final_status == 0  # and the old script, for the second time
+        assert asked_by(server, "CT1").patient_ids == []
+        site.write(DicomModalities=MODALITIES, LuaScripts=[])
+        assert reload(server).fields["changed"] == "LuaScripts"
+        assert len(asked_by(server, "CT1").patient_ids) == 5
+        script.write_text(asking_for("P3"), encoding="utf-8")
+        site.write(LuaScripts=["site.lua"])
+        reload(server)
+        assert asked_by(server, "CT1").patient_ids == ["P3"]
+
+
+WAITING_LUA = """
+function IncomingWorklistRequestFilter(query, origin)
+  io.open('{folder}/asked', 'w'):close()
+  repeat local go = io.open('{folder}/go') until go
+  query['0010,0020'] = 'P1'
+  return query
+end
+"""
+
+
+def test_a_query_that_waits_for_a_lua_script_gets_what_that_script_says(site: Site) -> None:
+    text = WAITING_LUA.replace("{folder}", str(site.folder))
+    (site.folder / "site.lua").write_text(text, encoding="utf-8")
+    site.write(LuaScripts=["site.lua"], CallbackTimeout=20)
+    with site.serve() as server, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(asked_by, server, "CT1")
+        wait_until((site.folder / "asked").exists)
+        (site.folder / "site.lua").write_text(asking_for("P2"), encoding="utf-8")
+        reload(server)
+        assert asked_by(server, "CT1").patient_ids == ["P2"]
+        (site.folder / "go").touch()
+        assert asked.result().patient_ids == ["P1"]
+
+
 WAITING = """
 import threading
 from pathlib import Path
