@@ -9,16 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from mwl.net.client import Peer, associate
 from mwl.wire.dimse import Status
+from mwl.wire.negotiation import VERIFICATION
 from support.dcmtk import FindResult, echoscu, findscu
 from support.http import HttpClient, basic
-from support.raw_requests import EVERY_HISTORY, associated, find_request, hear_status
+from support.raw_requests import ABORT, EVERY_HISTORY, associated, find_request, hear_status
 from support.server import TIMEOUT_S, LogLine, RunningServer, running_server, wait_until
 from support.worklist_files import FIVE_ITEMS, configuration, fill, fill_with_many
 
@@ -213,6 +217,54 @@ async def test_other_limits_count_for_the_next_query_and_the_next_association(si
         await peer.close()
 
 
+async def test_what_an_association_may_take_counts_for_the_next_one(site: Site) -> None:
+    with site.serve() as server:
+        server_there = Peer(server.host, server.port, "ORTHANC", "CT1")
+        async with associate(server_there, [VERIFICATION]) as before:
+            assert before.peer_information.max_length == 16384
+        site.write(MaximumPduLength=20000, DicomScpTimeout=1)
+        await asyncio.to_thread(reload, server)
+        async with associate(server_there, [VERIFICATION]) as after:
+            assert after.peer_information.max_length == 20000
+        peer = await associated(server)
+        assert (await peer.hear())[0] == ABORT
+        await peer.close()
+
+
+async def test_how_long_others_are_waited_for_at_the_end_counts_at_once(site: Site) -> None:
+    site.write(ShutdownTimeout=1000)
+    with site.serve() as server:
+        peer = await associated(server)
+        site.write(ShutdownTimeout=0)
+        await asyncio.to_thread(reload, server)
+        server.process.terminate()
+        assert (await peer.hear())[0] == ABORT
+        await peer.close()
+
+
+def test_whether_values_are_written_counts_for_the_next_query(site: Site) -> None:
+    with site.serve() as server:
+        last = partial(HttpClient(server.http_port).get, "/queries?limit=1")
+        findscu(server.host, server.port, "PatientID=P1", calling="CT1")
+        assert last().json()[0]["Keys"] == "PatientID"
+        site.write(DeidentifyLogs=False)
+        reload(server)
+        findscu(server.host, server.port, "PatientID=P1", calling="CT1")
+        assert "P1" in last().json()[0]["Keys"]
+
+
+def test_the_log_goes_on_where_it_is_to_go_in_the_form_that_it_is_to_have(site: Site) -> None:
+    with site.serve() as server:
+        site.write(LogFile="mwl.log", LogFormat="json")
+        answer = HttpClient(server.http_port).ask("POST", "/tools/reload").json()
+        assert sorted(answer["Changed"]) == ["LogFile", "LogFormat"]
+        assert asked_by(server, "CT1").final_status == 0
+        file = site.folder / "mwl.log"
+        wait_until(lambda: '"event": "association"' in file.read_text("utf-8"))
+        assert '"event": "reloaded"' in file.read_text("utf-8")
+        assert not server.log.events("association")
+
+
 def test_another_folder_is_served(site: Site, tmp_path: Path) -> None:
     other = fill(tmp_path / "other", {"one.wl": FIVE_ITEMS["p1.wl"]})
     with site.serve() as server:
@@ -400,6 +452,32 @@ def test_another_certificate_counts_for_the_next_handshake(site: Site) -> None:
         site.write(SslCertificate="two.pem")
         reload(server)
         assert "two.example" in shown(server.http_port)
+
+
+def test_another_certificate_of_dicom_counts_for_the_next_handshake_too(site: Site) -> None:
+    authority = trustme.CA()
+    for name in ("one", "two"):
+        issued = authority.issue_cert(f"{name}.example").private_key_and_cert_chain_pem
+        issued.write_to_path(site.folder / f"{name}.pem")
+    site.write(
+        DicomTlsEnabled=True,
+        DicomTlsCertificate="one.pem",
+        DicomTlsPrivateKey="one.pem",
+        DicomTlsRemoteCertificateRequired=False,
+    )
+    with site.serve() as server:
+        assert "one.example" in shown(server.port)
+        site.write(DicomTlsCertificate="two.pem", DicomTlsPrivateKey="two.pem")
+        reload(server)
+        assert "two.example" in shown(server.port)
+        soon = datetime.now(UTC) + timedelta(days=2)
+        issued = authority.issue_cert(
+            "three.example", not_after=soon
+        ).private_key_and_cert_chain_pem
+        issued.write_to_path(site.folder / "two.pem")
+        reload(server)
+        assert "three.example" in shown(server.port)
+        assert server.log.wait_for("certificate_expires").fields["option"] == "DicomTlsCertificate"
 
 
 def shown(port: int) -> str:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -76,6 +77,18 @@ def test_findscu_gets_all_answers_of_a_server_that_stops_meanwhile(
         assert server.process.wait(TIMEOUT_S) == 0
         association = server.log.wait_for("association")
     assert association.fields["outcome"] == "released"
+
+
+def test_another_server_may_have_the_port_while_it_stops(tmp_path: Path, many: Path) -> None:
+    with running_server("--config", patient(tmp_path, many)) as server, asking(server):
+        server.process.terminate()
+        server.log.wait_for("stopping")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((server.host, server.port), TIMEOUT_S)
+        with socket.create_server((server.host, server.port)):
+            assert server.process.poll() is None
+        server.process.terminate()
+        assert server.process.wait(TIMEOUT_S) == 0
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
