@@ -8,6 +8,8 @@ never a value that may belong to a patient.
     MwlError
     ├── InputError               what a person wrote cannot be used  exit status 2
     │   └── ConfigError          it is the configuration, or a flag
+    │       └── NotToBeHad       another program has it, or it is   exit status 1
+    │                            not there yet: time may mend it
     ├── DatasetError             bytes are not the data set they claim
     ├── ProtocolError
     │   ├── LocalProtocolError   this side broke the rules: a bug
@@ -65,6 +67,10 @@ class InputError(MwlError):
 
 class ConfigError(InputError):
     """The operator's configuration file or command line cannot be used."""
+
+
+class NotToBeHad(ConfigError):
+    """A port or an address cannot be had now: another program has it, or it is not there yet."""
 
 
 class DatasetError(MwlError):

@@ -76,7 +76,7 @@ def test_without_a_configuration_a_taken_port_is_a_warning(taken: int) -> None:
 def test_with_a_configuration_a_taken_port_is_an_error(tmp_path: Path, taken: int) -> None:
     file = configuration(tmp_path, {"DicomPort": 0})
     done = run_mwl("serve", "--config", file, "--http-port", taken)
-    assert done.returncode == 2
+    assert done.returncode == 1  # it may be given up: starting again is worth a try
     assert f"HttpPort: cannot listen on 127.0.0.1, port {taken}" in done.stderr
 
 

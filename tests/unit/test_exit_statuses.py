@@ -59,7 +59,11 @@ ENDINGS: dict[str, tuple[Ends, int]] = {
     "any: wrong argument": (lambda _: mwl("find", "--nonsense"), 2),
     "any: no file": (lambda folder: mwl("dump", folder / "none.wl"), 2),
     "serve: no configuration": (lambda folder: mwl("serve", "--config", folder / "none"), 2),
-    "serve: port taken": (port_taken, 2),
+    "serve: port taken": (port_taken, 1),
+    "serve: address not there": (
+        lambda folder: mwl("serve", items(folder), "--port", 0, "--host", "192.0.2.1"),
+        1,
+    ),
     "echo: answers": (lambda folder: asked(folder, "echo"), 0),
     "echo: nobody there": (lambda _: mwl("echo", "127.0.0.1", free_port()), 1),
     "find: answers": (lambda folder: asked(folder, "find", "-k", "PatientID=P1"), 0),
@@ -113,7 +117,11 @@ def test_the_help_says_it_in_short() -> None:
     assert " ".join(mwl("--help").output.split()).endswith(IN_SHORT)
 
 
-def test_a_service_manager_does_not_start_again_what_cannot_start() -> None:
+def test_a_service_manager_starts_again_what_may_start_later_and_nothing_else() -> None:
     unit = Path(__file__).parents[2] / "packaging" / "systemd" / "mwl.service"
-    (row,) = (row for row in STATUSES if row.command == "serve" and row.status)
-    assert f"\nRestartPreventExitStatus={row.status}\n" in unit.read_text(encoding="utf-8")
+    text = unit.read_text(encoding="utf-8")
+    not_now, never = sorted(row.status for row in STATUSES if row.command == "serve" and row.status)
+    assert f"\nRestartPreventExitStatus={never}\n" in text
+    assert "\nRestart=on-failure\n" in text
+    assert not_now != never
+    assert "\nStartLimitIntervalSec=0\n" in text  # however long it takes

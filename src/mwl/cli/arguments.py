@@ -12,6 +12,9 @@ from mwl.text import escape
 EXIT_STATUS = 2
 """Exit status when what the user gave cannot be used."""
 
+NOT_NOW = 1
+"""Exit status when it cannot be had now, and may be later."""
+
 STANDARD_INPUT = Path("-")
 """The name that stands for standard input."""
 
@@ -36,8 +39,8 @@ def checked_ae_title(value: str | None) -> str | None:
     return value.strip()
 
 
-def fail(error: InputError) -> NoReturn:
-    """Tell what cannot be used, on standard error, and end with exit status 2."""
+def fail(error: InputError, status: int = EXIT_STATUS) -> NoReturn:
+    """Tell what cannot be used, on standard error, and end with an exit status."""
     for text in (str(error), *getattr(error, "__notes__", ())):
         typer.echo(f"error: {escape(text)}", err=True)
-    raise typer.Exit(EXIT_STATUS)
+    raise typer.Exit(status)

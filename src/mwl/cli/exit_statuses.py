@@ -35,9 +35,15 @@ STATUSES: tuple[ExitStatus, ...] = (
     ),
     ExitStatus(
         "serve",
+        1,
+        "It did not start: a port or an address cannot be had now, for another program has it or "
+        "its network is not there yet. The unit of systemd tries again.",
+    ),
+    ExitStatus(
+        "serve",
         2,
         "It did not start: the configuration, a certificate, a script or the log file cannot be "
-        "used, or a port cannot be had. Starting it again does not mend that.",
+        "used, or a port needs a privilege. Starting it again does not mend that.",
     ),
     ExitStatus("echo", 0, "The server answers."),
     ExitStatus("echo", 1, "It cannot be reached, refuses, or answers with a failure."),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mwl import telemetry
-from mwl.cli.arguments import checked_ae_title, fail
+from mwl.cli.arguments import NOT_NOW, checked_ae_title, fail
 from mwl.config import Loaded, load, of_folder, require_worklist
-from mwl.errors import ConfigError
+from mwl.errors import ConfigError, NotToBeHad
 
 if TYPE_CHECKING:
     from mwl.server import Ending
@@ -111,6 +111,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         read = partial(_settings, folder, config, overrides)
         while _serve_once(read) == "reset":
             pass
+    except NotToBeHad as error:
+        fail(error, NOT_NOW)
     except ConfigError as error:
         fail(error)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from mwl.errors import ConfigError
+from mwl.errors import ConfigError, NotToBeHad
 
 BACKLOG = 512
 """Connections that may wait to be accepted: every device of a hospital after a power cut."""
@@ -45,7 +45,8 @@ def listen(host: str, port: int, named: Named) -> socket.socket:
     """Give a listening socket: of one address, or of all of them, IPv4 and IPv6, without a host.
 
     Raises:
-        ConfigError: The address or the port cannot be had.
+        NotToBeHad: Not now.
+        ConfigError: Not without a privilege.
     """
     try:
         if not host and socket.has_dualstack_ipv6():
@@ -58,7 +59,9 @@ def listen(host: str, port: int, named: Named) -> socket.socket:
         number = error.errno if isinstance(error, OSError) else None
         in_port = number in _PORT_REASONS
         reason = os.strerror(number) if number and in_port else str(error)
-        raise ConfigError(
+        # A privilege does not come by itself; a port is given up, a network comes up.
+        kind = ConfigError if number == errno.EACCES else NotToBeHad
+        raise kind(
             f"cannot listen on {host or 'all addresses'}, port {port}: {reason}",
             option=named.port if in_port else named.host,
             hint=_PORT_REASONS[number].format(flag=named.flag) if number and in_port else None,
