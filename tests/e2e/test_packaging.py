@@ -263,6 +263,25 @@ def test_the_health_check_of_the_container_asks_the_server(tmp_path: Path) -> No
         assert run_mwl(*command[1:-1], server.port).returncode != 0
 
 
+def test_a_server_that_wants_a_user_needs_the_health_check_of_the_page(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"`--health-cmd 'mwl (.*?) --tls 127\.0\.0\.1 4242'`", page)
+    passcode = tmp_path / "passcode"
+    passcode.write_text("Tulpe", encoding="utf-8")
+    there = {"NAME": "ct1", "FILE": str(passcode)}
+    asked = [there.get(word, word) for word in words.split()]
+    unasked = json.loads(instruction("HEALTHCHECK").partition("CMD ")[2])[1:-2]
+    file = configuration(
+        tmp_path / "mwl.json",
+        fill(tmp_path / "items", FIVE_ITEMS),
+        DicomUserIdentity="required",
+        RegisteredUsers={"ct1": "Tulpe"},
+    )
+    with running_server("--config", file) as server:
+        assert run_mwl(*unasked, server.host, server.port).returncode == 1
+        assert run_mwl(*asked, server.host, server.port).returncode == 0
+
+
 def test_the_configuration_of_the_container_lets_nobody_in_yet(tmp_path: Path) -> None:
     text = (PACKAGING / "container" / "mwl.json").read_text(encoding="utf-8")
     inside = "/var/lib/mwl/worklists"
