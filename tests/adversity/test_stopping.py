@@ -75,6 +75,18 @@ async def test_an_association_with_nothing_to_do_is_asked_to_release() -> None:
     assert outcomes(log) == ["released"]
 
 
+async def test_nobody_is_asked_before_it_has_been_quiet_for_long_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Most release by themselves right after their answer, and two who ask at once collide.
+    monkeypatch.setattr(dicom, "QUIET_S", 1000)
+    async with listening(Site(), limits=QUICK) as server:
+        peer = await associated(server)
+        async with stopping(server, grace_s=0.5):
+            assert (await peer.hear())[0] == ABORT
+        await peer.close()
+
+
 async def test_a_slow_reader_gets_its_whole_answer_and_is_then_asked_to_release(
     large_site: Site,
 ) -> None:
