@@ -449,7 +449,12 @@ def https_credentials(config: Config) -> Credentials:
         certificate=PemFile(config.ssl_certificate, "SslCertificate"),
         trusted=_pem(trusted, "SslTrustedClientCertificates"),
         peer_certificate_required=verifies,
+        least_version=max(config.ssl_minimum_protocol_version, _TLS_1_2),
     )
+
+
+_TLS_1_2 = 4
+"""The key of `mwl.tls.contexts.LEAST_VERSIONS`."""
 
 
 def audit_credentials(config: Config) -> Credentials:

@@ -145,6 +145,26 @@ def test_https_has_the_certificate_that_is_configured(
         assert client.get("/system").status == 200
 
 
+@pytest.mark.parametrize(("least", "takes_1_2"), [(0, True), (4, True), (5, False)])
+def test_https_takes_no_older_version_than_is_configured(
+    tmp_path: Path, certificate: tuple[Path, ssl.SSLContext], least: int, takes_1_2: bool
+) -> None:
+    file, trusting = certificate
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+    content = {
+        "SslEnabled": True,
+        "SslCertificate": file.name,
+        "SslMinimumProtocolVersion": least,
+    }
+    with running_server("--config", configuration(tmp_path, content), "--http-port", "0") as server:
+        client = HttpClient(server.http_port, "localhost", trusting)
+        if takes_1_2:
+            assert client.get("/system").status == 200
+        else:
+            with pytest.raises(OSError):  # noqa: PT011 - as above
+                client.get("/system")
+
+
 def test_https_can_ask_for_a_clients_certificate(
     tmp_path: Path, certificate: tuple[Path, ssl.SSLContext]
 ) -> None:

@@ -138,6 +138,7 @@ class Config:
     ssl_certificate: Path
     ssl_verify_peers: bool
     ssl_trusted_client_certificates: Path
+    ssl_minimum_protocol_version: int
     http_describe_errors: bool
     execute_lua_enabled: bool
     lua_scripts: tuple[Path, ...]

@@ -25,7 +25,7 @@ _CORE = """
     OrthancPeers OrthancPeersInDatabase OverwriteInstances Pkcs11 Plugins QueryRetrieveSize
     RejectedSopClasses RejectSopClasses RestApiWriteToFileSystemEnabled SaveJobs
     SequentialDicomReaderThreadsCount SequentialDicomReaderWindowCapacity SslCiphersAccepted
-    SslMinimumProtocolVersion StableAge StorageAccessOnFind StorageCommitmentReportsSize
+    StableAge StorageAccessOnFind StorageCommitmentReportsSize
     StorageCompression StorageDirectory StorageLoaderThreadsCount StorageMemoryCapacity StoreDicom
     StoreMD5ForAttachments SynchronousCMove SynchronousZipStream SyncStorageArea TcpNoDelay
     TemporaryDirectory TranscodeDicomProtocol TranscoderCacheSize TranscoderMemoryCapacity

@@ -111,6 +111,16 @@ HTTP: tuple[Option, ...] = (
         help="File with the certificates, as PEM, that vouch for those of clients.",
     ),
     Option(
+        name="SslMinimumProtocolVersion",
+        field="ssl_minimum_protocol_version",
+        kind="integer",
+        default=4,
+        minimum=0,
+        maximum=5,
+        help="Oldest version of TLS that HTTPS takes: 5 is TLS 1.3, every other is TLS 1.2, for "
+        "nothing older is taken. The cipher suites are those of BCP 195.",
+    ),
+    Option(
         name="HttpDescribeErrors",
         field="http_describe_errors",
         kind="boolean",
