@@ -87,6 +87,22 @@ async def test_nobody_is_asked_before_it_has_been_quiet_for_long_enough(
         await peer.close()
 
 
+async def test_a_query_begins_the_wait_anew() -> None:
+    async with listening(Site()) as server:
+        peer = await associated(server)
+        (connection,) = server.connections._open
+        connection.part(0)
+        await peer.say(find_request(1))
+        await hear_status(peer)
+        connection.part(dicom.QUIET_S)
+        await peer.say(find_request(2))
+        assert (await hear_status(peer))[1].status == Status.SUCCESS
+        connection.part(2 * dicom.QUIET_S)
+        connection.part(3 * dicom.QUIET_S)
+        assert (await peer.hear())[0] == RELEASE_RQ
+        await peer.close()
+
+
 async def test_a_slow_reader_gets_its_whole_answer_and_is_then_asked_to_release(
     large_site: Site,
 ) -> None:

@@ -124,7 +124,14 @@ def test_of_a_configuration_with_an_error_nothing_counts(
     site: Site, spoil: Callable[[Site], None], expected: str, option: str | None
 ) -> None:
     with site.serve() as server:
-        site.write(DicomModalities={}, LimitAnswers=1)
+        site.write(
+            DicomModalities={},
+            DicomAet="OTHER",
+            DicomCheckCalledAet=True,
+            MaximumPduLength=20000,
+            DefaultEncoding="Utf8",
+            Worklists={"LimitAnswers": 1},
+        )
         spoil(site)
         error = reload(server, "reload_failed").text.replace("\\", "")
         assert expected in error
@@ -135,7 +142,12 @@ def test_of_a_configuration_with_an_error_nothing_counts(
         answer = HttpClient(server.http_port).ask("POST", "/tools/reload")
         assert (answer.status, answer.json()["OrthancError"]) == (400, "Bad file format")
         assert expected in "".join(answer.json()["Errors"])
-        assert asked_by(server, "CT1").final_status == 0
+        found = asked_by(server, "CT1")
+        assert (found.final_status, len(found.answers)) == (0, 5)
+        assert asyncio.run(longest_pdu(server)) == 16384
+        client = HttpClient(server.http_port)
+        assert client.get("/system").json()["DicomAet"] == "ORTHANC"
+        assert client.get("/tools/default-encoding").text == "Latin1"
         site.options = {"DicomModalities": MODALITIES}
         site.write()
         assert "changed" not in reload(server).fields
@@ -217,15 +229,19 @@ async def test_other_limits_count_for_the_next_query_and_the_next_association(si
         await peer.close()
 
 
+async def longest_pdu(server: RunningServer) -> int:
+    """Give the length that a server takes of a PDU, in bytes."""
+    there = Peer(server.host, server.port, "ORTHANC", "CT1")
+    async with associate(there, [VERIFICATION]) as association:
+        return association.peer_information.max_length
+
+
 async def test_what_an_association_may_take_counts_for_the_next_one(site: Site) -> None:
     with site.serve() as server:
-        server_there = Peer(server.host, server.port, "ORTHANC", "CT1")
-        async with associate(server_there, [VERIFICATION]) as before:
-            assert before.peer_information.max_length == 16384
+        assert await longest_pdu(server) == 16384
         site.write(MaximumPduLength=20000, DicomScpTimeout=1)
         await asyncio.to_thread(reload, server)
-        async with associate(server_there, [VERIFICATION]) as after:
-            assert after.peer_information.max_length == 20000
+        assert await longest_pdu(server) == 20000
         peer = await associated(server)
         assert (await peer.hear())[0] == ABORT
         await peer.close()
