@@ -8,7 +8,7 @@ match, and with how many steps, is what `support.oracle` says.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -35,16 +35,12 @@ class Version:
         items: What the oracle looks at, one for each scheduled procedure step.
         begin: From when it may be found, on the clock of the loop.
         end: Until when it may.
-        whole: From when it is whole.
-        is_in_place: Whether it is written over the one before, which is gone at once.
     """
 
     serial: str | None
     items: Sequence[Values]
     begin: float
     end: float = math.inf
-    whole: float = math.inf
-    is_in_place: bool = False
     matching: dict[int, int] = field(default_factory=dict)
     """How many of the items match a query, by its number."""
 
@@ -67,23 +63,20 @@ class Truth:
         """Give the name of a version that is going to be written."""
         return f"V{next(self._numbers)}"
 
-    def begins(
-        self, source: str, now: float, values: Values | None, *, in_place: bool = False
-    ) -> Version:
+    def begins(self, source: str, now: float, values: Values | None) -> Version:
         """Note that a file may hold something from now on; `values` None is no item."""
         serial = None if values is None else values[SERIAL]
         items = [] if values is None else items_of(values)
         versions = self._versions[source]
         if not versions:
             versions.append(Version(None, [], -math.inf))
-        version = Version(serial, items, now, is_in_place=in_place)
+        version = Version(serial, items, now)
         versions.append(version)
         return version
 
     def is_there(self, source: str, now: float) -> None:
         """Note that a file holds what was written last, and nothing else any more."""
         versions = self._versions[source]
-        versions[-1].whole = now
         for version in versions[:-1]:
             version.end = min(version.end, now)
         versions[:] = [version for version in versions if version.end > now - KEPT_S]
@@ -111,26 +104,14 @@ class Truth:
                 if version.serial is not None and version.serial in found
             }
             possible: list[dict[str | None, int]] = []
-            for version in _visible(versions, began, ended):
-                answers = answers_of(version)
-                possible.append({version.serial: answers} if answers else {})
+            for version in versions:
+                if version.begin <= ended and version.end >= began:
+                    answers = answers_of(version)
+                    possible.append({version.serial: answers} if answers else {})
             if seen not in possible:
                 wrong.append(f"{source}: found {seen}, possible {possible}")
         wrong += [f"{serial}: found {times} times, of no file" for serial, times in found.items()]
         return wrong
-
-
-def _visible(versions: Sequence[Version], began: float, ended: float) -> Iterator[Version]:
-    """Give the versions that a query may find which is open between two times.
-
-    While a file is written in place, what the server has read of it stays in force. If nobody asked
-    while the version was whole that is being written over, that is the one before.
-    """
-    for number, version in enumerate(versions):
-        if version.begin <= ended and version.end >= began:
-            yield version
-            if version.is_in_place and version.whole >= began and number >= 2:
-                yield versions[number - 2]
 
 
 def items_of(values: Values) -> list[Values]:

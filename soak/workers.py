@@ -170,11 +170,11 @@ def _change(run: Run, dice: random.Random, source: str) -> None:
         with run_change(run, source, None):
             path.unlink(missing_ok=True)
     elif choice < 0.2:
-        with run_change(run, source, None, in_place=True):
+        with run_change(run, source, None):
             path.write_bytes(GARBAGE * dice.randint(1, 50))
     elif choice < 0.6:
         item = _new_item(run, dice)
-        with run_change(run, source, item, in_place=True):
+        with run_change(run, source, item):
             path.write_bytes(_file(item))
     else:
         _replace(run, source, _new_item(run, dice))
@@ -204,11 +204,9 @@ def _file(item: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def run_change(
-    run: Run, source: str, item: dict[str, Any] | None, *, in_place: bool = False
-) -> Iterator[None]:
+def run_change(run: Run, source: str, item: dict[str, Any] | None) -> Iterator[None]:
     """Note when a change begins and when it is done."""
-    run.truth.begins(source, run.now(), item, in_place=in_place)
+    run.truth.begins(source, run.now(), item)
     yield
     run.truth.is_there(source, run.now())
 

@@ -58,19 +58,6 @@ def test_what_changed_meanwhile_may_be_found_either_way_but_not_both() -> None:
     assert wrong(truth, 19, 22) == 1, "the file was there all the time"
 
 
-def test_what_was_whole_for_a_moment_between_two_writes_in_place_may_be_passed_over() -> None:
-    third = {SERIAL: "V3"} | step(Modality="CT")
-    truth = truth_with(*CHANGED)
-    truth.begins("a.wl", 30, third, in_place=True)
-    assert wrong(truth, 29, 31, "V1") == 0, "nobody asked between 21 and 30"
-    truth.is_there("a.wl", 32)
-    assert wrong(truth, 31, 33, "V1") == 0
-    assert wrong(truth, 33, 34, "V1") == 1, "it is written, and must be read"
-    assert wrong(truth, 33, 34, "V3") == 0
-    truth.begins("a.wl", 40, FIRST)
-    assert wrong(truth, 39, 41, "V2") == 1, "renamed in, so what was there can be read until then"
-
-
 def test_what_does_not_match_must_not_be_found() -> None:
     truth = truth_with(*CHANGED)
     assert wrong(truth, 12, 13, "V1", number=1) == 0

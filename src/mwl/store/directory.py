@@ -6,7 +6,8 @@ nobody is in the middle of writing it. What one file tells is in `mwl.store.file
 kernel's events are in `mwl.store.notify`, what spares reading in `mwl.store.snapshot` and
 `mwl.store.second_reader`, and docs/design/freshness.md has the reasons.
 
-No thread, no task and no clock but the one that file time stamps are compared with.
+No thread and no task; the clocks are the one that file time stamps are compared with and, for the
+wait for a writer, the monotonic one.
 """
 
 import errno
@@ -61,6 +62,10 @@ _END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
 SETTLE_NS = 2_000_000_000
 """Where no lease can tell, a file that does not parse, or whose end of writing was not told,
 counts as being written until it is this old."""
+
+PATIENCE_NS = 250_000_000
+"""How long queries wait for a writer who destroys a content that was whole before them: longer than
+a file takes to be written, and too short for anybody at a scanner to notice. Once for each."""
 
 COMMENT = "Worklist folder cannot be read; call the administrator"
 
@@ -126,6 +131,7 @@ class DirectoryStore:
         snapshot: Where to remember the files for the next start.
         second_reader: What may help with the first load.
         now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
+        patience_ns: See `PATIENCE_NS`.
     """
 
     def __init__(
@@ -137,6 +143,7 @@ class DirectoryStore:
         snapshot: Snapshot | None = None,
         second_reader: SecondReader | None = None,
         now_ns: Callable[[], int] = time.time_ns,
+        patience_ns: int = PATIENCE_NS,
     ) -> None:
         self._path = str(folder)
         self._prefix = f"{self._path}{os.sep}"
@@ -151,6 +158,10 @@ class DirectoryStore:
         self._known: dict[str, Known] = {}
         self._links = Links()
         self._unfinished: dict[str, Hint] = {}
+        self._patience_ns = patience_ns
+        self._overwritten: dict[str, int] = {}
+        """Files that were whole and are being written again before they were read, each with the
+        time until which the writer is waited for."""
         self._ticket = 0
         self._wanted: int | None = None
         self._scan: _Scan | None = None
@@ -220,6 +231,8 @@ class DirectoryStore:
             return False
         if self._wanted is not None and self._wanted <= ticket:
             return False
+        if self._overwritten:
+            return False
         # Tickets rise along `_waiting`, so its first entry has the lowest.
         return not self._waiting or next(iter(self._waiting.values())).ticket > ticket
 
@@ -285,6 +298,7 @@ class DirectoryStore:
     def close(self) -> None:
         """Release the notification descriptor. A later `notice` starts over."""
         self._identity = None
+        self._overwritten.clear()
         self._end_second_run()
         if self._watch is not None:
             self._watch.close()
@@ -485,9 +499,10 @@ class DirectoryStore:
             return len(names)
         if self._wanted is not None:
             self._begin_scan(self._wanted, is_deep=False)
-        else:
-            return 0
-        return 1
+            return 1
+        if self._overwritten:
+            self._refresh([(name, Hint.FINISHED) for name in self._overwritten], changes)
+        return 0  # whoever still waits lets others have their turn first
 
     def _step_of_scan(self, scan: _Scan, limit: int, changes: list[Change]) -> int:
         if self._is_another():
@@ -614,7 +629,7 @@ class DirectoryStore:
             try:
                 reading = read_whole(self._prefix + name, MAX_FILE_BYTES, self._is_trusted)
             except BlockingIOError:
-                self._unfinished[name] = hint
+                self._put_off(name, hint)
             except OSError as error:
                 if self._require_folder(error):
                     self._note_failure(name, error, changes)
@@ -627,6 +642,16 @@ class DirectoryStore:
                 self._unfinished[name] = hint
             else:
                 self._accept(name, hint, reading, now_ns, changes)
+
+    def _put_off(self, name: str, hint: Hint) -> None:
+        """Look again at a file that somebody is writing: soon where its last content was whole."""
+        if hint is Hint.FINISHED:
+            now_ns = time.monotonic_ns()
+            if now_ns < self._overwritten.setdefault(name, now_ns + self._patience_ns):
+                return
+            del self._overwritten[name]
+            hint = Hint.TOUCHED
+        self._unfinished[name] = hint
 
     def _may_be_growing(self, name: str, hint: Hint, reading: Reading) -> bool:
         """Tell whether the end of writing a file will be told, and must be waited for."""
@@ -691,6 +716,7 @@ class DirectoryStore:
         known = self._known.pop(name, None)
         self._faults.pop(name, None)
         self._unfinished.pop(name, None)
+        self._overwritten.pop(name, None)
         self._links.forget(name, known)
         if is_linked:
             self._links.names.add(name)  # a symbolic link to what is not there yet
@@ -702,6 +728,7 @@ class DirectoryStore:
         old = self._known.get(name)
         self._known[name] = new
         self._unfinished.pop(name, None)
+        self._overwritten.pop(name, None)
         self._links.forget(name, old)
         other = self._links.note(name, new.signature, is_linked=is_linked)
         self._faults.pop(name, None)

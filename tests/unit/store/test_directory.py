@@ -192,19 +192,56 @@ def test_a_file_deleted_while_it_is_being_written_is_gone(folder: Path, served: 
         assert served.look() == {}
 
 
-def test_what_was_whole_for_a_moment_between_two_writes_in_place_is_passed_over(
-    folder: Path, served: Served
+def test_a_writer_who_destroys_what_was_whole_and_not_read_is_waited_for(
+    folder: Path, watched: Served
 ) -> None:
+    path = folder / "a.wl"
+    path.write_bytes(content("first"))
+    watched.look()
+    path.write_bytes(content("second"))
+    with path.open("wb", buffering=0) as writer:
+        writer.write(content("third")[:4])
+        ticket = watched.store.notice()
+        watched.read(7)
+        # The second is gone, and the first was not there any more when this query came.
+        assert not watched.store.is_current(ticket)
+        other = watched.store.notice()
+        writer.write(content("third")[4:])
+    watched.read(7)
+    assert watched.store.is_current(ticket)
+    assert watched.store.is_current(other)
+    assert watched.files == {"a.wl": content("third")}
+
+
+def test_a_writer_who_stays_is_waited_for_once(folder: Path) -> None:
+    served = Served(DirectoryStore(folder, parse, watch="inotify", patience_ns=1_000_000))
     path = folder / "a.wl"
     path.write_bytes(content("first"))
     served.look()
     path.write_bytes(content("second"))
     with path.open("wb", buffering=0) as writer:
-        writer.write(content("third")[:4])
-        # The second is gone. What was read stays until the third is whole.
         assert served.look() == {"a.wl": content("first")}
-        writer.write(content("third")[4:])
+        writer.write(content("third"))
+        ticket = served.store.notice()
+        served.read(7)
+        assert served.store.is_current(ticket), "not again"
     assert served.look() == {"a.wl": content("third")}
+    served.store.close()
+
+
+def test_a_file_that_is_removed_while_its_writer_is_waited_for_is_gone(
+    folder: Path, watched: Served
+) -> None:
+    path = folder / "a.wl"
+    path.write_bytes(content("first"))
+    watched.look()
+    path.write_bytes(content("second"))
+    with path.open("wb"):
+        ticket = watched.store.notice()
+        watched.read(7)
+        assert not watched.store.is_current(ticket)
+        path.unlink()
+        assert watched.look() == {}
 
 
 @pytest.mark.usefixtures("no_leases")
