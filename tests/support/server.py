@@ -78,6 +78,12 @@ class Log:
         assert lines, f"no event {event!r} in the log:\n{self.text()}"
         return lines[0]
 
+    def count(self, event: str, at_least: int) -> int:
+        """Give how many lines of an event there are, waiting for so many: a line may come late."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.events(event)) >= at_least, TIMEOUT_S)
+        return len(self.events(event))
+
     def events(self, name: str) -> list[LogLine]:
         """Give the lines of one event that are there now."""
         with self.changed:
