@@ -357,11 +357,17 @@ AUDIT_TRIGGERS = (
     (messages.NODE_AUTHENTICATION, "an association was rejected, or TLS came to nothing"),
     (
         messages.RESTRICTED_FUNCTION,
-        "a C-FIND, C-ECHO or HTTP request was refused; Lua was run over HTTP",
+        (
+            "a C-FIND, C-ECHO or HTTP request was refused; over HTTP Lua was run, or a reload, "
+            "restart or end was asked for"
+        ),
     ),
     (
         messages.SECURITY_CONFIGURATION,
-        "certificates were read again, or could not be; a known modality was changed over HTTP",
+        (
+            "certificates or the configuration were read again, or could not be; over HTTP a known "
+            "modality, the log level or the default encoding was changed"
+        ),
     ),
     (messages.RECORDING_STARTED, "messages before this one were dropped: how many, and since when"),
 )

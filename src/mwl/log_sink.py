@@ -53,8 +53,10 @@ _FILE_MODE = 0o640
 
 
 def _open(path: Path) -> tuple[int, tuple[int, int]]:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    # A pipe that somebody put in its place and nobody reads is an error, not a wait without end.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags, _FILE_MODE)
+    os.set_blocking(descriptor, True)
     status = os.fstat(descriptor)
     return descriptor, (status.st_dev, status.st_ino)
 

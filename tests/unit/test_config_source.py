@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mwl.config.source import Source, read
+from mwl.config.source import NESTING_LIMIT, Source, read
 from mwl.errors import ConfigError
 
 
@@ -179,3 +179,14 @@ def test_a_folder_without_a_file_is_an_error(tmp_path: Path) -> None:
 def test_a_key_with_an_escape_is_found_under_its_value(tmp_path: Path) -> None:
     source = read([written(tmp_path, json.dumps({"\u00e9tude": 1}))], {})
     assert lines(source) == {"\u00e9tude": 1}
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_what_is_nested_too_deeply_is_refused_before_it_costs_anything(
+    tmp_path: Path, opening: str
+) -> None:
+    deep = '{"a":' + "[" * (NESTING_LIMIT - 1) + "]" * (NESTING_LIMIT - 1) + "}"
+    assert list(values(tmp_path, deep)) == ["a"]
+    # With each key's path in memory it would take 12 GB.
+    error = refused([written(tmp_path, "\n" + opening * 50_000)])
+    assert (error.message, error.line) == ("nested too deeply", 2)

@@ -54,6 +54,15 @@ def test_a_file_that_another_took_the_place_of_is_left(sunk: Sunk, tmp_path: Pat
     assert sunk.path.read_text() == "two\n"
 
 
+def test_a_pipe_that_nobody_reads_is_not_waited_for(sunk: Sunk, tmp_path: Path) -> None:
+    sunk.write("one")
+    sunk.path.rename(tmp_path / "mwl.log.1")
+    os.mkfifo(sunk.path)
+    sunk.write("two")
+    assert (tmp_path / "mwl.log.1").read_text() == "one\ntwo\n"
+    assert os.get_blocking(sunk.file._descriptor)
+
+
 def test_a_file_that_was_removed_is_made_anew(sunk: Sunk) -> None:
     sunk.write("one")
     sunk.path.unlink()

@@ -50,6 +50,11 @@ def test_it_is_told_what_happens(told: Told, environment: Mapping[str, str]) -> 
     assert told.next() == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "35500000"}
 
 
+def test_a_status_cannot_tell_anything_else(told: Told, environment: Mapping[str, str]) -> None:
+    Supervisor(environment).ready("cannot be used: 'x\nMAINPID=1'")
+    assert told.next() == {"READY": "1", "STATUS": r"cannot be used: 'x\nMAINPID=1'"}
+
+
 def test_a_reload_has_its_time(told: Told, environment: Mapping[str, str]) -> None:
     # systemd.service(5), Type=notify-reload: on CLOCK_MONOTONIC.
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -30,6 +30,12 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+NESTING_LIMIT = 100
+"""Objects and lists inside each other: a key costs its whole path, and a server that reads a
+configuration anew must not end of it. Options use 4."""
+
+_TOO_DEEP = "nested too deeply"
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^{}]*))?\}")
 
 
@@ -141,6 +147,8 @@ class _Scanner:
     def _mark(self, mark: str) -> None:
         top = self._stack[-1] if self._stack else None
         if mark in "{[":
+            if len(self._stack) == NESTING_LIMIT:
+                raise ConfigError(_TOO_DEEP, file=str(self._file), line=self._line)
             self._stack.append(_Container(mark == "{", top.inner_path if top else ()))
         elif mark in "}]" and top:
             self._stack.pop()
@@ -235,7 +243,7 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
     try:
         value = _parse_leniently(file, text)
     except RecursionError as error:
-        raise ConfigError("nested too deeply", file=str(file)) from error
+        raise ConfigError(_TOO_DEEP, file=str(file)) from error
     if not isinstance(value, dict):
         raise ConfigError("not a JSON object: expected { at the start", file=str(file), line=1)
     return value

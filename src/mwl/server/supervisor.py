@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from mwl.text import escape
+
 PINGS_OF_A_TIMEOUT = 2
 """Signs of life within the time that systemd waits for one: sd_watchdog_enabled(3) advises two."""
 
@@ -62,7 +64,8 @@ class Supervisor:
     def _tell(self, **facts: str | int) -> None:
         if not self._address:
             return
-        message = "".join(f"{name}={value}\n" for name, value in facts.items())
+        # Each fact is a line: what a status quotes from a file must not become one.
+        message = "".join(f"{name}={escape(str(value))}\n" for name, value in facts.items())
         # Who does not listen does not keep the server from serving.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
             told.setblocking(False)

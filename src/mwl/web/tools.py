@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from mwl import telemetry
 from mwl.dataset import ENCODINGS
 from mwl.errors import ConfigError, InputError
-from mwl.web.auditing import note_restricted
+from mwl.web.auditing import note_configuration, note_restricted
 from mwl.web.conformance import conformance_statement
 from mwl.web.context import Context
 from mwl.web.errors import ApiError
@@ -75,6 +75,8 @@ class _Tools:
             name = self._context.worklists.set_default_encoding(await text_of(request))
         except ConfigError as error:
             raise ApiError("ParameterOutOfRange", error.message) from error
+        words = f"the default encoding {name} was set"
+        note_configuration(self._context, request, words)
         return text_answer(name)
 
     async def generate_uid(self, level: str | None = None) -> Response:
@@ -111,6 +113,7 @@ class _Tools:
         for level in _LEVELS:
             if level == wanted:
                 telemetry.set_verbosity(level)
+                note_configuration(self._context, request, f"the log level {level} was set")
                 return text_answer()
         raise ApiError("ParameterOutOfRange", 'Verbosity can be "default", "verbose" or "trace"')
 
@@ -135,16 +138,18 @@ class _Tools:
         except InputError as error:
             raise ApiError("LuaFails", str(error)) from error
 
-    async def reset(self) -> Response:
+    async def reset(self, request: Request) -> Response:
         """End the server and start it again, with its configuration read anew."""
+        note_restricted(self._context, request, "the server was told to start again")
         self._context.reset()
         return done()
 
-    async def reload(self) -> Response:
+    async def reload(self, request: Request) -> Response:
         """Read the configuration anew and take it over, without dropping an association.
 
         When there is anything wrong with it, all of the one before stays in force.
         """
+        note_restricted(self._context, request, "the server was told to reload")
         try:
             reloaded = await self._context.reload()
         except ConfigError as error:
@@ -154,8 +159,9 @@ class _Tools:
             {"Changed": [*reloaded.changed], "NeedsRestart": [*reloaded.needs_restart]}
         )
 
-    async def shutdown(self) -> Response:
+    async def shutdown(self, request: Request) -> Response:
         """End the server."""
+        note_restricted(self._context, request, "the server was told to end")
         self._context.stop()
         return done()
 

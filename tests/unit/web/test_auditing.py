@@ -16,6 +16,7 @@ from mwl.web.access import Guard, Rules
 from mwl.web.within import call
 from support.api import Api, api_of, tags
 from support.audit import Recorded, said
+from support.telemetry import captured_log
 from support.worklist_files import FIVE_ITEMS, fill
 
 BASIC = {"authorization": "Basic " + base64.b64encode(b"nurse:secret words").decode()}
@@ -129,6 +130,35 @@ async def test_who_may_ask_over_dicom_is_told_of_when_it_changes(scene: Scene) -
     await scene.api.ask("DELETE", "/modalities/ct9", None, BASIC)
     await scene.api.ask("DELETE", "/modalities/ct9", None, BASIC)
     assert [one[0] for one in scene.told()] == ["Security Configuration"] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "event", "words"),
+    [
+        *(
+            ("PUT", f"/tools/{tool}", value, "Security Configuration", f"the {words} was set")
+            for tool, value, words in (
+                ("log-level", b"trace", "log level trace"),
+                ("default-encoding", b"Utf8", "default encoding Utf8"),
+            )
+        ),
+        *(
+            ("POST", f"/tools/{tool}", None, "Use of Restricted Function", f"was told to {words}")
+            for tool, words in (("reload", "reload"), ("reset", "start again"), ("shutdown", "end"))
+        ),
+    ],
+)
+async def test_what_few_may_is_told_of_with_who_did_it(
+    scene: Scene, method: str, path: str, body: bytes | None, event: str, words: str
+) -> None:
+    with captured_log("default"):
+        assert (await scene.api.ask(method, path, body, BASIC)).status == 200
+    (message,) = scene.recorded.taken()
+    told = said(message)
+    assert (told["event"], told["outcome"]) == (event, 0)
+    assert "nurse" in [one.get("UserID") for one in message.iter("ActiveParticipant")]
+    (detail,) = (one.get("value", "") for one in message.iter("ParticipantObjectDetail"))
+    assert words in base64.b64decode(detail).decode()
 
 
 async def test_a_query_to_a_modality_is_told_of(scene: Scene) -> None:
