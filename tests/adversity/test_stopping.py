@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mwl.net import dicom
+from mwl.net.connections import QUIET_S
 from mwl.wire.association import Limits
 from mwl.wire.dimse import Status
 from support.items import step
@@ -94,11 +95,11 @@ async def test_a_query_begins_the_wait_anew() -> None:
         connection.part(0)
         await peer.say(find_request(1))
         await hear_status(peer)
-        connection.part(dicom.QUIET_S)
+        connection.part(QUIET_S)
         await peer.say(find_request(2))
         assert (await hear_status(peer))[1].status == Status.SUCCESS
-        connection.part(2 * dicom.QUIET_S)
-        connection.part(3 * dicom.QUIET_S)
+        connection.part(2 * QUIET_S)
+        connection.part(3 * QUIET_S)
         assert (await peer.hear())[0] == RELEASE_RQ
         await peer.close()
 
