@@ -286,10 +286,10 @@ class TestOurClient:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--tls"], "it asks for a certificate"),
+            (["--tls"], "it asks for a certificate: show one with --tls-cert"),
             (["--tls-ca", "other-ca.pem"], "its certificate is not trusted"),
             (["--tls-ca", "ca.pem", "--tls-name", "other"], "its certificate is not trusted"),
-            ([], "perhaps it speaks TLS"),
+            ([], "perhaps it speaks TLS: --tls"),
         ],
     )
     def test_what_is_wrong_is_said(

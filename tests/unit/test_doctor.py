@@ -78,6 +78,12 @@ def test_a_line_says_level_check_subject_and_what_was_found(
     assert output.splitlines()[-1].endswith(" 0 FAIL")
 
 
+def test_http_may_be_off_as_for_the_server(folder: Path) -> None:
+    _, found = findings(folder, "--port", "0", "--http-port", "off")
+    assert [one["found"] for one in found["http"]] == ["HTTP is off"]
+    assert [one["subject"].partition(",")[0] for one in found["port"]] == ["DICOM"]
+
+
 def test_what_is_not_ok_says_what_to_type(folder: Path, ports: tuple[str, ...]) -> None:
     folder.chmod(0o777)
     status, output = run(folder, "--quiet", *ports)

@@ -2,7 +2,7 @@
 
 import string
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -37,6 +37,31 @@ def checked_ae_title(value: str | None) -> str | None:
             f"an AE title has 1 to {AE_TITLE_LIMIT} characters of ASCII and no backslash"
         )
     return value.strip()
+
+
+HIGHEST_PORT = 65535
+
+HTTP_OFF = "off"
+"""What stands for no HTTP in place of its port."""
+
+
+def checked_http_port(value: str | None) -> str | None:
+    """Give a port of HTTP, or `HTTP_OFF`.
+
+    Raises:
+        typer.BadParameter: It is something else; ends with exit status 2.
+    """
+    if value in {None, HTTP_OFF} or (value.isdecimal() and int(value) <= HIGHEST_PORT):
+        return value
+    raise typer.BadParameter(f"found {value!r}, allowed is a port from 0 to {HIGHEST_PORT} or off")
+
+
+def of_http_port(value: str | None) -> dict[str, Any]:
+    """Give the fields of `Config` that a port of HTTP sets; None for those that it does not."""
+    return {
+        "http_server_enabled": None if value is None else value != HTTP_OFF,
+        "http_port": None if value in {None, HTTP_OFF} else int(value),
+    }
 
 
 def fail(error: InputError, status: int = EXIT_STATUS) -> NoReturn:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mwl import telemetry
-from mwl.cli.arguments import fail
+from mwl.cli.arguments import checked_http_port, fail, of_http_port
 from mwl.errors import ConfigError, InputError
 from mwl.text import escape
 
@@ -47,8 +47,12 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.Option(help="TCP port of DICOM, as for `mwl serve`.", min=0, max=65535),
     ] = None,
     http_port: Annotated[
-        int | None,
-        typer.Option(help="TCP port of HTTP, as for `mwl serve`.", min=0, max=65535),
+        str | None,
+        typer.Option(
+            callback=checked_http_port,
+            metavar="PORT",
+            help="TCP port of HTTP, or off, as for `mwl serve`.",
+        ),
     ] = None,
     user: Annotated[
         str | None,
@@ -104,7 +108,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument an option
             _become(name)
     except InputError as error:
         fail(error)
-    given = {"dicom_port": port, "http_port": http_port}
+    given = {"dicom_port": port, **of_http_port(http_port)}
     wanted = Wanted(
         folder=folder,
         configuration=config or [],

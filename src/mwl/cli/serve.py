@@ -13,24 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mwl import telemetry
-from mwl.cli.arguments import NOT_NOW, checked_ae_title, fail
+from mwl.cli.arguments import NOT_NOW, checked_ae_title, checked_http_port, fail, of_http_port
 from mwl.config import Loaded, load, of_folder, require_worklist
 from mwl.errors import ConfigError, NotToBeHad
 
 if TYPE_CHECKING:
     from mwl.server import Ending
-
-HIGHEST_PORT = 65535
-
-
-HTTP_OFF = "off"
-"""What stands for no HTTP in place of its port."""
-
-
-def _checked_http_port(value: str | None) -> str | None:
-    if value in {None, HTTP_OFF} or (value.isdecimal() and int(value) <= HIGHEST_PORT):
-        return value
-    raise typer.BadParameter(f"found {value!r}, allowed is a port from 0 to {HIGHEST_PORT} or off")
 
 
 def serve(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -70,7 +58,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     http_port: Annotated[
         str | None,
         typer.Option(
-            callback=_checked_http_port,
+            callback=checked_http_port,
             metavar="PORT",
             help="TCP port of HTTP; 0 takes a free one, off takes none.  [default: 8042]",
         ),
@@ -101,8 +89,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             "dicom_ae_title": ae_title,
             "dicom_port": port,
             "dicom_host": host,
-            "http_server_enabled": None if http_port is None else http_port != HTTP_OFF,
-            "http_port": None if http_port in {None, HTTP_OFF} else int(http_port),
+            **of_http_port(http_port),
             "log_level": level,
             "log_format": log_format,
             "log_file": log_file,

@@ -261,7 +261,7 @@ class ClientAssociation:
             case ConnectionLost():
                 maybe = ""
                 if self._peer.tls is None and not self._association.contexts:
-                    maybe = "; perhaps it speaks TLS"
+                    maybe = "; perhaps it speaks TLS: --tls, or UseDicomTls"
                 raise PeerRefused(f"the peer closed the connection without a word{maybe}")
             case TimedOut():
                 raise PeerRefused(f"timed out: {event.which}")

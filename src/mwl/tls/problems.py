@@ -53,7 +53,9 @@ _PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "TLSV1_ALERT_DECRYPT_ERROR": Problem("it could not verify our key or our certificate"),
         "TLSV1_ALERT_PROTOCOL_VERSION": Problem("it wants another version of TLS", _OLD),
         "TLSV1_ALERT_UNKNOWN_CA": Problem("it does not trust our certificate", _NOT_OURS),
-        "TLSV13_ALERT_CERTIFICATE_REQUIRED": Problem("it asks for a certificate"),
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED": Problem(
+            "it asks for a certificate: show one with --tls-cert, or DicomTlsCertificate"
+        ),
         "UNEXPECTED_EOF_WHILE_READING": Problem("it went away during the handshake"),
         "UNKNOWN_PROTOCOL": Problem("it does not speak TLS", _NO_TLS),
         "UNSUPPORTED_PROTOCOL": Problem("its version of TLS is older than accepted here", _OLD),
