@@ -578,6 +578,28 @@ async def test_long_requests_that_wait_may_be_as_long_as_one_alone() -> None:
 
 
 @pytest.mark.parametrize("hides", [True, False])
+@pytest.mark.parametrize("length", [100, report.REMEMBERED_LENGTH, 30_000])
+def test_what_is_logged_of_a_long_query_is_not_remembered(hides: bool, length: int) -> None:
+    memos = (report._names_remembered, report._asked_remembered)
+    for memo in memos:
+        memo.cache_clear()
+    asked = encode(
+        elements({"PatientName": "X" * (length - 8)}).values(), IMPLICIT_VR_LITTLE_ENDIAN
+    )
+    assert len(asked) == length
+    context = NegotiatedContext(1, MODALITY_WORKLIST_FIND, IMPLICIT_VR_LITTLE_ENDIAN)
+    command = Command(field=CommandField.C_FIND_RQ, message_id=1, has_dataset=True)
+    request = Request(asked, "RAW", Variant(context.transfer_syntax, 1, 16384))
+    outcome = finished(Site().worklist.find(request))
+    message = MessageReceived(context, command, asked)
+    for _ in range(2):
+        keys = report._keys(message, outcome, with_values=not hides)
+        assert keys == ("PatientName" if hides else "PatientName=" + "X" * (length - 8))
+    held = sum(memo.cache_info().currsize for memo in memos)
+    assert held == (1 if length <= report.REMEMBERED_LENGTH else 0)
+
+
+@pytest.mark.parametrize("hides", [True, False])
 async def test_few_bytes_that_inflate_to_many_hold_up_nobody(hides: bool) -> None:
     """Whoever refuses them reads no more than is allowed, and the log no more than that."""
     items = ITEM * (INFLATED_LENGTH.maximum // len(ITEM) - 100)

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 KEYS_REMEMBERED = 256
 """Queries whose keys are remembered as text, in queries: devices repeat themselves."""
 
+REMEMBERED_LENGTH = 4096
+"""Longest identifier of which that is remembered, in bytes: its compiled query, which is held with
+it, is several times as long."""
+
 KEYS_NAMED = 100
 """Keys named in the line of a query that was refused, in keys: it may have too many."""
 
@@ -370,9 +374,10 @@ def _keys(message: MessageReceived, outcome: Outcome, *, with_values: bool) -> s
         if outcome.status in _UNREAD:
             return None
         return _asked_in_vain(message, with_values=with_values)
-    if with_values:
-        return _asked(message.dataset or b"", message.context.transfer_syntax)
-    return _names(outcome.query)
+    data, syntax = message.dataset or b"", message.context.transfer_syntax
+    if len(data) <= REMEMBERED_LENGTH:
+        return _asked_remembered(data, syntax) if with_values else _names_remembered(outcome.query)
+    return _asked(data, syntax) if with_values else _names(outcome.query)
 
 
 def _asked_in_vain(message: MessageReceived, *, with_values: bool) -> str | None:
@@ -392,16 +397,18 @@ def _asked_in_vain(message: MessageReceived, *, with_values: bool) -> str | None
     return " ".join(named) or None
 
 
-@lru_cache(maxsize=KEYS_REMEMBERED)
 def _names(asked: Query) -> str | None:
     return " ".join(criterion.name for criterion in asked.leaves()) or None
 
 
-@lru_cache(maxsize=KEYS_REMEMBERED)
 def _asked(identifier: bytes, transfer_syntax: str) -> str | None:
     elements = decode(identifier, transfer_syntax)
     keys = _keys_of(elements, _text_of(elements))
     return " ".join(f"{name}={value}" for name, value in keys) or None
+
+
+_names_remembered = lru_cache(maxsize=KEYS_REMEMBERED)(_names)
+_asked_remembered = lru_cache(maxsize=KEYS_REMEMBERED)(_asked)
 
 
 def _keys_of(elements: Elements, text: CharacterSet) -> Iterator[tuple[str, str]]:
