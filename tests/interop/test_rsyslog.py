@@ -30,24 +30,32 @@ action(type="omfile" file="{folder}/received" template="raw")
 
 
 @contextmanager
-def rsyslog(folder: Path, load: str, receive: str, more: str = "") -> Iterator[None]:
+def running(folder: Path, text: str) -> Iterator[None]:
     """Run rsyslogd without root and without its service."""
     program = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin")
     if program is None:
         dcmtk.missing("rsyslogd is not installed (Debian package rsyslog-gnutls)")
     folder.mkdir()
     file = folder / "rsyslog.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, load=load, input=receive, more=more))
+    file.write_text(text)
     checked = subprocess.run([program, "-N1", "-f", file], capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
     with subprocess.Popen(
         [program, "-n", "-f", file, "-i", folder / "pid"], stderr=subprocess.DEVNULL
-    ) as running:
+    ) as process:
         try:
             yield
         finally:
-            running.terminate()
-            running.wait(TIMEOUT_S)
+            process.terminate()
+            process.wait(TIMEOUT_S)
+
+
+@contextmanager
+def rsyslog(folder: Path, load: str, receive: str, more: str = "") -> Iterator[None]:
+    """Run rsyslogd with one input."""
+    text = CONFIGURATION.format(folder=folder, load=load, input=receive, more=more)
+    with running(folder, text):
+        yield
 
 
 def received(folder: Path, count: int) -> list[Syslog]:
@@ -98,14 +106,19 @@ def test_rsyslog_takes_messages_over_udp(tmp_path: Path) -> None:
         assert_is_whole(served(tmp_path, {"Destination": f"udp://127.0.0.1:{port}"}))
 
 
+def certificates(folder: Path) -> None:
+    """Make those of the receiver and of the server, and what vouches for both."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    receiver, ours = authority.issue_cert("localhost"), authority.issue_cert("worklist")
+    receiver.cert_chain_pems[0].write_to_path(folder / "receiver.pem")
+    receiver.private_key_pem.write_to_path(folder / "receiver.key")
+    ours.private_key_and_cert_chain_pem.write_to_path(folder / "ours.pem")
+
+
 def test_rsyslog_takes_messages_over_tls(tmp_path: Path) -> None:
     port = dcmtk.free_port()
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    receiver, ours = authority.issue_cert("localhost"), authority.issue_cert("worklist")
-    receiver.cert_chain_pems[0].write_to_path(tmp_path / "receiver.pem")
-    receiver.private_key_pem.write_to_path(tmp_path / "receiver.key")
-    ours.private_key_and_cert_chain_pem.write_to_path(tmp_path / "ours.pem")
+    certificates(tmp_path)
     with rsyslog(
         tmp_path / "rsyslog",
         'module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" '
@@ -115,6 +128,27 @@ def test_rsyslog_takes_messages_over_tls(tmp_path: Path) -> None:
         f'defaultNetstreamDriverCertFile="{tmp_path}/receiver.pem" '
         f'defaultNetstreamDriverKeyFile="{tmp_path}/receiver.key"',
     ):
+        audit = {
+            "Destination": f"tls://localhost:{port}",
+            "TrustedCertificates": "ca.pem",
+            "Certificate": "ours.pem",
+        }
+        assert_is_whole(served(tmp_path, audit))
+
+
+def test_the_configuration_of_the_page_receives(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "audit.md").read_text(encoding="utf-8")
+    text = page.partition("```text\nglobal(")[2].partition("```")[0]
+    port, folder = dcmtk.free_port(), tmp_path / "rsyslog"
+    for shown, here in (
+        ("/etc/ssl/audit", str(tmp_path)),
+        ("/var/log/audit-messages", f"{folder}/received"),
+        ("6514", str(port)),
+    ):
+        assert shown in text
+        text = text.replace(shown, here)
+    certificates(tmp_path)
+    with running(folder, f'global(workDirectory="{folder}" {text}'):
         audit = {
             "Destination": f"tls://localhost:{port}",
             "TrustedCertificates": "ca.pem",
