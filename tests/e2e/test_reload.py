@@ -288,6 +288,10 @@ def test_another_folder_is_served(site: Site, tmp_path: Path) -> None:
         site.items = other
         site.write()
         assert reload(server).fields["changed"] == "Worklists.Database"
+        loaded = server.log.wait_for(
+            "folder_loaded", lambda line: line.fields["folder"] == str(other)
+        )
+        assert loaded.fields["items"] == "1"  # before anybody asks
         assert len(asked_by(server, "CT1").answers) == 1
         assert HttpClient(server.http_port).get("/health/ready").json()["Items"] == 1
 
@@ -401,6 +405,26 @@ def test_lua_scripts_are_loaded_anew_and_know_nothing_of_before(site: Site) -> N
         site.write(LuaScripts=["site.lua"])
         reload(server)
         assert asked_by(server, "CT1").patient_ids == ["P3"]
+
+
+def test_lua_scripts_are_told_when_they_begin_and_when_others_have_taken_their_place(
+    site: Site,
+) -> None:
+    text = "function Initialize() io.open('{folder}/begun-{name}', 'w'):close() end\n"
+    text += "function Finalize() io.open('{folder}/ended-{name}', 'w'):close() end\n"
+    for name in ("one", "two"):
+        script = text.replace("{folder}", str(site.folder)).replace("{name}", name)
+        (site.folder / f"{name}.lua").write_text(script, encoding="utf-8")
+    site.write(LuaScripts=["one.lua"], CallbackTimeout=1)
+    with site.serve() as server:
+        wait_until((site.folder / "begun-one").exists)
+        site.write(LuaScripts=["two.lua"])
+        reload(server)
+        wait_until((site.folder / "begun-two").exists)
+        wait_until((site.folder / "ended-one").exists)
+        assert not (site.folder / "ended-two").exists()
+        server.stop()
+    assert (site.folder / "ended-two").exists()
 
 
 WAITING_LUA = """
