@@ -65,17 +65,13 @@ def associate(
     return ae.associate(server.host, server.port, ext_neg=[identity])
 
 
-TIMEOUT_S = 10.0
-
-
 def is_confirmed(association: Association) -> bool:
     return association.acceptor.user_identity is not None
 
 
 def is_rejected_for_identity(association: Association) -> bool:
-    association.join(TIMEOUT_S)  # it is given out a moment before it knows what it was answered
     answer = association.acceptor.primitive
-    assert association.is_rejected
+    assert association.is_rejected, f"aborted: {association.is_aborted}, answer: {answer}"
     assert answer is not None
     return (answer.result, answer.result_source, answer.diagnostic) == (1, 2, 1)
 
