@@ -67,10 +67,10 @@ def associate(
     identity.positive_response_requested = asks
     ae = AE(ae_title="CT1")
     ae.add_requested_context(VERIFICATION)
+    association = ae.associate(server.host, server.port, ext_neg=[identity])
     for _ in range(ATTEMPTS):
-        association = ae.associate(server.host, server.port, ext_neg=[identity])
-        if not association.is_aborted:
-            break
+        if association.is_aborted:
+            association = ae.associate(server.host, server.port, ext_neg=[identity])
     return association
 
 
