@@ -220,7 +220,8 @@ def _participant(participant: Participant) -> Iterator[str]:
     yield f"<ActiveParticipant UserID={_quoted(participant.user_id)}"
     if participant.ae_titles:
         # A.5.2.2
-        yield _attribute("AlternativeUserID", f"AETITLES={';'.join(participant.ae_titles)}")
+        titles = ";".join(map(_one_title, participant.ae_titles))
+        yield _attribute("AlternativeUserID", f"AETITLES={titles}")
     yield _attribute("UserName", participant.user_name)
     yield f' UserIsRequestor="{str(participant.is_requestor).lower()}"'
     if participant.host:
@@ -289,11 +290,20 @@ def _legal(text: str) -> str:
     return _illegal.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def _one_title(title: str) -> str:
+    r"""Give an AE title that may stand in a list, where `;` separates: with `\u003b` in its place.
+
+    The standard has no spelling for it, and no title that is one has a backslash (PS3.5 6.2).
+    """
+    return _separating.sub(lambda match: f"\\u{ord(match[0]):04x}", title)
+
+
 def _reference(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};"
 
 
 _illegal = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_separating = re.compile(r"[;\\]")
 # What XML or syslog would take for something else.
 _special = re.compile("[\t\n\r\x7f-\x9f\u2028\u2029&<>\"']")
 

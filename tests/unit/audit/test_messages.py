@@ -1,5 +1,7 @@
 """What audit messages say, in XML."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +109,20 @@ def test_a_message_says_what_happened() -> None:
     assert source is not None
     assert source.attrib == {"AuditSourceID": "ORTHANC@worklist", "AuditEnterpriseSiteID": "North"}
     assert details(root[-1]) == {"TransferSyntax": "1.2.840.10008.1.2"}
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        (["A;B"], r"AETITLES=A\u003bB"),
+        (["A;B", "C"], r"AETITLES=A\u003bB;C"),
+        ([r"A\u003bB"], r"AETITLES=A\u005cu003bB"),
+    ],
+)
+def test_an_ae_title_with_a_semicolon_is_one_title(titles: list[str], said: str) -> None:
+    someone = Participant(user_id="x", is_requestor=False, ae_titles=titles)
+    root = parsed(encode(replace(message("x"), participants=[someone]), FROM))
+    assert root[1].attrib["AlternativeUserID"] == said
 
 
 def test_a_host_that_is_no_address_is_a_name() -> None:
