@@ -371,6 +371,9 @@ class KnownModalities:
     def put(self, name: str, value: object) -> None:
         """Add a modality, or put it in the place of another.
 
+        One that is bound to a certificate stays so unless the value says `TlsSubject`: programs
+        written for Orthanc know of no such member, and a list has no room for it.
+
         Args:
             name: Its name.
             value: A value of `DicomModalities`, a list or an object.
@@ -379,7 +382,10 @@ class KnownModalities:
             ConfigError: The value cannot be used.
         """
         modality = self.read(name, value)
+        is_said = isinstance(value, dict) and "TlsSubject" in value
         with self._changing:
+            if not is_said and (before := self._of_name.get(name)) is not None:
+                modality = dataclasses.replace(modality, tls_subject=before.tls_subject)
             self._apply(self._of_name | {name: modality})
 
     @staticmethod

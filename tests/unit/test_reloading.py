@@ -63,6 +63,30 @@ def test_of_a_modality_the_later_word_counts(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "subject"),
+    [
+        (["CT1", "127.0.0.2", 104], "ct1"),
+        ({"AET": "CT1", "Host": "127.0.0.2", "Port": 104}, "ct1"),
+        ({"AET": "CT1", "Host": "127.0.0.2", "Port": 104, "TlsSubject": "ct2"}, "ct2"),
+        ({"AET": "CT1", "Host": "127.0.0.2", "Port": 104, "TlsSubject": ""}, ""),
+    ],
+)
+def test_a_modality_stays_bound_unless_it_is_said(
+    tmp_path: Path, value: object, subject: str
+) -> None:
+    in_force: list[AccessPolicy] = []
+    known = KnownModalities(modalities(tmp_path), in_force.append)
+    bound = {"AET": "CT1", "Host": "127.0.0.1", "Port": 104, "TlsSubject": "ct1"}
+    known.put("ct1", bound)
+    known.put("ct1", value)
+    assert known.all["ct1"].host == "127.0.0.2"
+    assert [one.tls_subject for one in in_force[-1].modalities] == [subject]
+    known.remove("ct1")
+    known.put("ct1", ["CT1", "127.0.0.1", 104])
+    assert [one.tls_subject for one in in_force[-1].modalities] == [""]
+
+
 def test_rules_that_were_being_made_do_not_come_back_after_a_reload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

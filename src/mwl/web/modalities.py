@@ -89,6 +89,11 @@ _MODALITY: Schema = {
                 "LocalAet": {"type": "string", "maxLength": 16},
                 "Manufacturer": {"type": "string"},
                 "Timeout": {"type": "integer", "minimum": 0, "maximum": LONGEST_TIMEOUT_S},
+                "TlsSubject": {
+                    "type": "string",
+                    "description": "Name in the certificate that it must show; without this "
+                    "member, and in a list, that of before stays.",
+                },
                 "UseDicomTls": {"type": "boolean"},
             },
         },
@@ -107,6 +112,7 @@ _CONFIGURATION: Schema = {
         "Manufacturer": {"type": "string"},
         "Port": {"type": "integer"},
         "Timeout": {"type": "integer"},
+        "TlsSubject": {"type": "string"},
         "UseDicomTls": {"type": "boolean"},
     },
 }
