@@ -21,6 +21,11 @@ from mwl.tls.problems import problem_of
 READ_BYTES = 64 * 1024
 """Bytes taken out of TLS at a time."""
 
+UNHEARD_BYTES = 64 * 1024
+"""Most bytes of TLS that may come without any for DICOM in them. A record takes 16 KiB, and of
+those without data, such as a new key, a peer sends one in many gigabytes; each costs the time of a
+small query, so thousands a second would hold up everybody."""
+
 
 class TlsConnection(asyncio.Protocol):
     """A TCP connection with TLS on it.
@@ -53,6 +58,8 @@ class TlsConnection(asyncio.Protocol):
         self._has_spoken = False
         self._is_silent = False
         """Whether what came last was answered with nothing so far."""
+        self._unheard = 0
+        """Bytes that came since DICOM was last given anything."""
         self.host = ""
 
     # The transport calls these.
@@ -70,9 +77,9 @@ class TlsConnection(asyncio.Protocol):
         """Take bytes from the peer."""
         self._has_spoken = True
         self._is_silent = True
-        self._received.write(data)
-        if self._within is not None or self._is_agreed():
-            self._read()
+        # In pieces: what is to be told apart may come in one.
+        for start in range(0, len(data), UNHEARD_BYTES):
+            self._take(data[start : start + UNHEARD_BYTES])
         if self._is_silent:
             acknowledge(self._transport)
 
@@ -142,6 +149,19 @@ class TlsConnection(asyncio.Protocol):
 
     # One step.
 
+    def _take(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._received.write(data)
+        if self._within is not None:
+            self._unheard += len(data)
+        elif not self._is_agreed():
+            return
+        self._read()
+        if self._unheard > UNHEARD_BYTES and not self._transport.is_closing():
+            report.nothing_within_tls(self.host, self._unheard)
+            self._transport.abort()
+
     def _is_agreed(self) -> bool:
         """Go on with the handshake; tell whether it is done, and DICOM has begun."""
         if self._is_refused:
@@ -188,6 +208,7 @@ class TlsConnection(asyncio.Protocol):
                 within.eof_received()
                 self.close()
                 return
+            self._unheard = 0
             within.data_received(data)
         self.flush()
 

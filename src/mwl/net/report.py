@@ -180,6 +180,11 @@ def peer_error(event: Aborted, caller: Caller) -> None:
         )
 
 
+def nothing_within_tls(host: str, count: int) -> None:
+    """Report a peer that sends TLS and no DICOM in it."""
+    telemetry.emit("peer_error", host=host, error=f"{count} bytes of TLS without any for DICOM")
+
+
 def refusal(caller: Caller, refused: Refusal, operation: str) -> None:
     """Report a caller that may not do what it asked for, and how to let it."""
     _refused(caller, operation, refused.explanation, refused.hint)
