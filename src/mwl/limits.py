@@ -235,7 +235,7 @@ HANDSHAKE_TIMEOUT = Limit(
     unit="seconds",
     default=15,
     maximum=3600,
-    bounds="Longest time that a TLS handshake may take.",
+    bounds="Longest time that a TLS handshake may take, for DICOM or for HTTPS.",
     reason="A scanner with an old processor takes one second.",
     refusal=_CUT,
 )
@@ -340,10 +340,11 @@ HTTP_CONNECTIONS = Limit(
     default=512,
     minimum=8,
     maximum=20_000,
-    bounds="TCP connections for HTTP open at once.",
+    bounds="TCP connections for HTTP open at once, those in a TLS handshake included.",
     reason="Devices use DICOM: this is for programs. Each costs a descriptor, and what takes all "
     "of them takes them from the associations too.",
-    refusal=_CUT,
+    refusal="The oldest connection in a TLS handshake is closed, of the address that has the most "
+    "of them; where there is none, the new one is.",
 )
 HTTP_REQUESTS = Limit(
     name="Limits.HttpRequests",

@@ -180,6 +180,7 @@ class OverHttp:
                 http_connections=config.limits.http_connections,
                 http_requests=config.limits.http_requests,
                 http_head_timeout_s=config.limits.http_head_timeout_s,
+                handshake_timeout_s=config.limits.handshake_timeout_s,
                 http_body=config.limits.http_body,
                 http_batch=config.limits.http_batch,
                 http_rows=config.limits.http_rows,

@@ -50,6 +50,7 @@ class HttpLimits:
         http_connections: TCP connections open at once.
         http_requests: Requests answered at once.
         http_head_timeout_s: Seconds to the end of the headers of a request.
+        handshake_timeout_s: Seconds that a TLS handshake may take.
         http_body: Longest body, in bytes.
         http_batch: Longest body of a batch, in bytes.
         http_rows: Rows of a batch.
@@ -59,6 +60,7 @@ class HttpLimits:
     http_connections: int = limits.HTTP_CONNECTIONS.default
     http_requests: int = limits.HTTP_REQUESTS.default
     http_head_timeout_s: float = limits.HTTP_HEAD_TIMEOUT.default
+    handshake_timeout_s: float = limits.HANDSHAKE_TIMEOUT.default
     http_body: int = limits.HTTP_BODY.default
     http_batch: int = limits.HTTP_BATCH.default
     http_rows: int = limits.HTTP_ROWS.default
