@@ -18,7 +18,7 @@ import pytest
 from support.api import tags
 from support.dcmtk import accepts, findscu, free_port
 from support.mounts import Mounted, mounting
-from support.server import Log, RunningServer, running_server
+from support.server import Log, RunningServer, running_server, wait_until
 from support.worklist_files import P1, P2, P3, fill, fill_with_many, put
 
 pytestmark = pytest.mark.interop
@@ -183,7 +183,10 @@ def test_a_full_disk_for_the_log_costs_lines_alone_and_the_log_says_so(tmp_path:
         assert ids(server) == ["P1"]
         filling.unlink()
         assert ids(server) == ["P1"]
-        text = (disk.inside / "log").read_text(encoding="utf-8")
+        log = disk.inside / "log"
+        # Lines wait a moment for others.
+        wait_until(lambda: "association" in log.read_text("utf-8").partition("log_interrupted")[2])
+        text = log.read_text(encoding="utf-8")
     events: list[dict[str, Any]] = []
     torn = 0
     for line in text.splitlines():
