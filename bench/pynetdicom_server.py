@@ -56,6 +56,7 @@ def serve(folder: Path, port: int) -> None:
             yield 0xFF00, answer(identifier, item)
 
     server = AE(ae_title="ORTHANC")
+    server.maximum_associations = 100  # those that were released linger
     server.add_supported_context(MODALITY_WORKLIST_FIND)
     server.start_server(("127.0.0.1", port), evt_handlers=[(evt.EVT_C_FIND, find)])
 

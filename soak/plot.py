@@ -68,7 +68,7 @@ def _panel(panel: Panel, servers: Sequence[Samples], top: float) -> Iterator[str
         yield f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 5:.1f}" text-anchor="end">{value:g}</text>'
         x = across(seconds * number / TICKS)
-        label = f"{seconds * number / TICKS / 60:.3g}"
+        label = f"{seconds * number / TICKS / 60:.2g}"
         yield f'<text x="{x:.1f}" y="{bottom + 18:.0f}" text-anchor="middle">{label}</text>'
     warm = across(seconds * WARM_UP)
     yield f'<line class="axis" x1="{warm:.1f}" y1="{top + TOP}" x2="{warm:.1f}" y2="{bottom}"/>'
