@@ -44,6 +44,10 @@ def rules_for(folder: Path, rules: str) -> Path:
 
 
 def rotate(folder: Path, rules: Path) -> None:
+    """Rotate what was written since the last turn, and see that the writer goes on after it."""
+    log = folder / "log" / "mwl.log"
+    # An empty file is not rotated, nor one that the writer did not come to make anew yet.
+    wait_until(lambda: log.exists() and log.stat().st_size > 0)
     done = subprocess.run(
         [logrotate(), "--force", "--state", folder / "state", rules],
         capture_output=True,
@@ -52,6 +56,7 @@ def rotate(folder: Path, rules: Path) -> None:
         encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
+    wait_until(log.exists)
 
 
 def logrotate() -> str:
