@@ -49,6 +49,16 @@ INDEXED: tuple[tuple[int, ...], ...] = (
 )
 """Paths of the attributes that modalities select by, each of which gets an index of its own."""
 
+_MODALITY_TERMS = """
+    AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD
+    IO IOL IVOCT IVUS KER KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA
+    PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN
+    RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
+"""
+
+MODALITY_TERMS = frozenset(_MODALITY_TERMS.split())
+"""What a modality may be: the defined terms of PS3.3 C.7.3.1.1.1, without those retired."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:

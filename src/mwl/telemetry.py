@@ -120,7 +120,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "query_identifier": Event(
             Level.DEBUG,
             "The whole query as JSON, tags written as Orthanc writes them. With `DeidentifyLogs` "
-            "only values of station, modality, date and time are shown.",
+            "only values that cannot be a patient's are shown.",
         ),
         "query_matched": Event(Level.DEBUG, "The files that answered a query."),
         "query_refused": Event(
@@ -129,7 +129,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "keys, unless the caller may not ask.",
         ),
         "answer": Event(
-            Level.TRACE, "One answer to a query, with its values: patient data, asked for."
+            Level.TRACE,
+            "One answer to a query: as text, or with `DeidentifyLogs` as JSON without the values "
+            "that may be a patient's.",
         ),
         "pdu": Event(Level.TRACE, "Name and length of one PDU, sent or received."),
         "text_lost": Event(

@@ -27,6 +27,7 @@ from mwl.limits import INFLATED_LENGTH, LIMITS
 from mwl.net import report
 from mwl.net.connections import Capacity
 from mwl.net.dicom import DicomConnection
+from mwl.net.harmless import Harmless
 from mwl.net.journal import Journal
 from mwl.net.over_tls import TlsConnection
 from mwl.results import Variant
@@ -38,7 +39,7 @@ from mwl.wire.pdu import Abort, AssociateReject, AssociateRequest, ProposedConte
 from mwl.wire.pdu import encode as encode_pdu
 from support.callbacks import site_of
 from support.items import elements, step
-from support.listener import Listening, RawPeer, listening
+from support.listener import OPEN, Listening, RawPeer, listening
 from support.raw_requests import (
     ASSOCIATE,
     associated,
@@ -616,7 +617,7 @@ async def test_few_bytes_that_inflate_to_many_hold_up_nobody(hides: bool) -> Non
     request = Request(deflated, "RAW", Variant(context.transfer_syntax, 1, 16384))
     with captured_log("verbose") as log, counting_decoded() as decoded:
         outcome = finished(Site().worklist.find(request))
-        report.identifier(caller, request, with_values=not hides)
+        report.identifier(caller, request, Harmless.of(OPEN, caller) if hides else None)
         report.query(
             caller,
             message,

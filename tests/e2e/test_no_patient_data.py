@@ -100,6 +100,10 @@ def ask_over_dicom(server: RunningServer, heard: Heard) -> None:
         "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate=QXNAME",
         "ScheduledProcedureStepSequence[0].ScheduledStationAETitle=QXNAME^QXGIVEN",
         "ScheduledProcedureStepSequence[0].Modality=QXNAME^QX",
+        "ScheduledProcedureStepSequence[0].Modality=QXNAME",
+        "ScheduledProcedureStepSequence[0].ScheduledStationAETitle=QXNAME",
+        "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate=19310509",
+        "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate=19310509-",
         "PatientName=QXNAME\\QXGIVEN\\*\\?",
     ]
     with ThreadPoolExecutor(4) as pool:
@@ -171,7 +175,7 @@ def busy_run(folder: Path, log_format: str, dialect: str, **options: Any) -> Hea
         **options,
     )
     heard = Heard()
-    arguments = ("--verbose", "--log-format", log_format, "--http-port", "0")
+    arguments = ("--trace", "--log-format", log_format, "--http-port", "0")
     with running_server("--config", file, *arguments) as server:
         ask_over_dicom(server, heard)
         put(items, "three.wl", item("3"))
@@ -180,6 +184,8 @@ def busy_run(folder: Path, log_format: str, dialect: str, **options: Any) -> Hea
         ask_over_dicom(server, heard)
         heard.texts.append(server.stop())
     assert server.log.events("query")
+    assert server.log.events("query_identifier")
+    assert server.log.events("answer")
     assert server.log.events("file_skipped")
     return heard
 

@@ -8,7 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from mwl.attributes import MODALITY, PATIENT_SEX, SCHEDULED_STATION_AE_TITLE, STUDY_INSTANCE_UID
+from mwl.attributes import (
+    MODALITY,
+    MODALITY_TERMS,
+    PATIENT_SEX,
+    SCHEDULED_STATION_AE_TITLE,
+    STUDY_INSTANCE_UID,
+)
 from mwl.check.subject import Fault, Finder, Level, Subject
 from mwl.dataset import keyword_of
 
@@ -88,13 +94,6 @@ def _is_uuid(text: str) -> bool:
 
 # ------------------------------------------------------------------------------- terms
 
-_MODALITY_TERMS = """
-    AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD
-    IO IOL IVOCT IVUS KER KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA
-    PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN
-    RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
-"""
-
 _CODE_LENGTH = 16
 """Characters of a code string: PS3.5 Table 6.2-1."""
 
@@ -102,7 +101,7 @@ _MEANT = {"MRI": "MR", "XR": "DX or CR", "DR": "DX", "USG": "US", "PET": "PT", "
 """What is written for a modality outside DICOM, and the term for it."""
 
 _TERMS: Mapping[int, frozenset[str]] = {
-    MODALITY: frozenset(_MODALITY_TERMS.split()),
+    MODALITY: MODALITY_TERMS,
     PATIENT_SEX: frozenset({"M", "F", "O"}),
     REQUESTED_PROCEDURE_PRIORITY: frozenset({"STAT", "HIGH", "ROUTINE", "MEDIUM", "LOW"}),
     SCHEDULED_PROCEDURE_STEP_STATUS: frozenset(

@@ -166,7 +166,7 @@ _ISO_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]{1,3})", re.IGNOREC
 
 _LIKE_A_TERM = re.compile(
     r"(ISO|IR|IBM|GB|UTF|LATIN|ASCII|US-ASCII|WINDOWS|CP|BIG|EUC|S-?JIS|SHIFT|KOI|KS|UNICODE)"
-    r"[^A-Za-z]?[A-Za-z]{0,6}[ _-]?[0-9]",
+    r"([ _-]?2022)?([ _-]?(IR|JIS|[XC]))?([ _-]?[0-9]{1,4}){1,2}",
     re.IGNORECASE,
 )
 
@@ -187,8 +187,8 @@ def _canonical(term: str) -> str:
             return f"ISO_IR {number}"
     elif term.upper() in _OTHER_TERMS:
         return _OTHER_TERMS[term.upper()]
-    # What does not begin as the name of a set may be a patient's that stands in the wrong place.
-    shown = f" {term[:20]!a}" if _LIKE_A_TERM.match(term) else ""
+    # What is not like the name of a set may be a patient's that stands in the wrong place.
+    shown = f" {term!a}" if _LIKE_A_TERM.fullmatch(term) else ""
     raise DatasetError(f"unknown character set{shown}", tag=_SPECIFIC_CHARACTER_SET)
 
 

@@ -32,6 +32,7 @@ from mwl.find import Outcome, Request, Search, Worklist
 from mwl.limits import IDENTIFIER_LENGTH, WAITING_REQUESTS, Exceeded
 from mwl.net import report
 from mwl.net.connections import QUIET_S, Connections
+from mwl.net.harmless import Harmless
 from mwl.net.journal import Journal
 from mwl.results import Batch, Variant
 from mwl.tls.names import names_in
@@ -495,7 +496,7 @@ class DicomConnection(asyncio.Protocol):
             caller.host,
         )
         if telemetry.enabled("query_identifier"):
-            report.identifier(caller, request, with_values=self._service.values_in_log)
+            report.identifier(caller, request, self._harmless())
         self._search = _Search(message, self._worklist.find(request), started)
 
     def _refused(self, message: MessageReceived) -> Outcome | None:
@@ -590,8 +591,13 @@ class DicomConnection(asyncio.Protocol):
         self._association.send_answers(context.context_id, command.message_id, batch.answers)
         search.sent += len(batch.answers)
         if telemetry.enabled("answer"):
-            report.answers(context, batch.answers)
+            report.answers(context, batch.answers, self._harmless())
         return batch.is_last
+
+    def _harmless(self) -> Harmless | None:
+        """Tell which values the log may show; None for all."""
+        service = self._service
+        return None if service.values_in_log else Harmless.of(service.access, self._caller)
 
     def _ask_for_turn(self) -> None:
         if not self._has_turn:

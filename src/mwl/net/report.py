@@ -1,25 +1,16 @@
 """What the SCP writes into the log: one function a kind of line.
 
-Values of keys are written only when the site allows it (`DeidentifyLogs` false), except those that
-tell nothing about a patient: station, modality, date and time.
+Values of keys and of answers are written only when the site allows it (`DeidentifyLogs` false),
+except those that cannot be a patient's: see `mwl.net.harmless`.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mwl import telemetry
 from mwl.access import Caller, Refusal
-from mwl.attributes import (
-    MODALITY,
-    SCHEDULED_PROCEDURE_STEP_START_DATE,
-    SCHEDULED_PROCEDURE_STEP_START_TIME,
-    SCHEDULED_STATION_AE_TITLE,
-    SPECIFIC_CHARACTER_SET,
-)
 from mwl.callbacks import Callbacks, Origin, QueryEvent
 from mwl.dataset import (
     ENCODINGS,
@@ -36,6 +27,7 @@ from mwl.errors import DatasetError
 from mwl.find import Outcome, Request
 from mwl.limits import ASSOCIATIONS_PER_HOST, INFLATED_LENGTH, Exceeded
 from mwl.matching import Query
+from mwl.net.harmless import HIDDEN, Harmless
 from mwl.net.journal import Journal
 from mwl.wire.association import Aborted, MessageReceived
 from mwl.wire.dimse import Status
@@ -63,30 +55,11 @@ request."""
 SOURCES_NAMED = 20
 """Files named in a `query_matched` line; the rest are counted."""
 
-_DATE_OR_TIME = re.compile(r"[\d.:*\\-]*")
-_CODE = re.compile(r"[A-Z0-9_ *?\\]*")
-_AE_TITLE = re.compile(r"[\w .:*?\\-]{0,64}", re.ASCII)
-
-HARMLESS: Mapping[int, re.Pattern[str]] = MappingProxyType(
-    {
-        SPECIFIC_CHARACTER_SET: _CODE,
-        MODALITY: _CODE,
-        SCHEDULED_STATION_AE_TITLE: _AE_TITLE,
-        SCHEDULED_PROCEDURE_STEP_START_DATE: _DATE_OR_TIME,
-        SCHEDULED_PROCEDURE_STEP_START_TIME: _DATE_OR_TIME,
-    }
-)
-"""Keys whose values tell nothing about a patient, written even with `DeidentifyLogs`, provided that
-they look as they should: a device set up wrongly may send a name as a date."""
-
 _NO_KEYS = frozenset({"SpecificCharacterSet", "TimezoneOffsetFromUTC"})
 """What a query says about itself: never matched (PS3.4 sections C.2.2.2 and K.4.1.1.3.1)."""
 
 _UNREAD = frozenset({Status.NOT_AUTHORIZED, Status.SOP_CLASS_NOT_SUPPORTED})
 """Status of queries that nobody has looked into: for the log they are not decoded either."""
-
-HIDDEN = "(hidden: DeidentifyLogs)"
-"""Stands for a value that the log may not hold."""
 
 _ANSWERED = (Status.SUCCESS, Status.CANCEL, Status.PENDING)
 """Statuses of a query that did not fail, ended early or not."""
@@ -288,8 +261,14 @@ def _uids(found: Iterable[str]) -> list[str]:
     return every if more <= 0 else [*every[:UIDS_NAMED], f"and {more} more"]
 
 
-def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:
-    """Report the whole query as Orthanc prints it, for `--verbose`."""
+def identifier(caller: Caller, request: Request, harmless: Harmless | None) -> None:
+    """Report the whole query as Orthanc prints it, for `--verbose`.
+
+    Args:
+        caller: Who asks.
+        request: The query.
+        harmless: Which values may be shown; None for all.
+    """
     try:
         elements = _decoded(request.identifier, request.variant.transfer_syntax)
     except DatasetError:
@@ -298,7 +277,7 @@ def identifier(caller: Caller, request: Request, *, with_values: bool) -> None:
         "query_identifier",
         calling_ae_title=caller.calling_ae_title,
         host=caller.host,
-        query=_as_orthanc(elements, _text_of(elements), with_values=with_values),
+        query=_as_orthanc(elements, _text_of(elements), harmless),
     )
 
 
@@ -437,31 +416,26 @@ def _decoded(identifier: bytes, transfer_syntax: str) -> Elements:
     return decode(identifier, transfer_syntax, inflated_bytes=INFLATED_LENGTH.default)
 
 
-def _as_orthanc(elements: Elements, text: CharacterSet, *, with_values: bool) -> dict[str, object]:
+def _as_orthanc(
+    elements: Elements, text: CharacterSet, harmless: Harmless | None
+) -> dict[str, object]:
     """Give a query as Orthanc prints it: `{"0008,0050": "*", "0040,0100": [{...}]}`."""
     query: dict[str, object] = {}
     for element in elements.values():
         tag = f"{element.tag >> 16:04x},{element.tag & 0xFFFF:04x}"
-        if not isinstance(element.value, bytes):
-            query[tag] = [
-                _as_orthanc(item, text, with_values=with_values) for item in element.value
-            ]
+        if isinstance(element.value, bytes):
+            query[tag] = _shown(element, text, harmless)
         else:
-            shown = _shown(element, text)
-            query[tag] = shown if with_values or _is_harmless(element.tag, shown) else HIDDEN
+            query[tag] = [_as_orthanc(item, text, harmless) for item in element.value]
     return query
 
 
-def _is_harmless(tag: int, shown: str) -> bool:
-    pattern = HARMLESS.get(tag)
-    return shown in ("", "*") or (pattern is not None and pattern.fullmatch(shown) is not None)
-
-
-def _shown(element: Element, text: CharacterSet) -> str:
+def _shown(element: Element, text: CharacterSet, harmless: Harmless | None = None) -> str:
     try:
-        return "\\".join(values(element, text)).strip()
+        found = values(element, text)
     except DatasetError:
-        return "(text that its character set cannot decode)"
+        return "(text that its character set cannot decode)" if harmless is None else HIDDEN
+    return "\\".join(found).strip() if harmless is None else harmless.shown(element.tag, found)
 
 
 def _text_of(elements: Elements) -> CharacterSet:
@@ -479,11 +453,19 @@ def _tag(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def answers(context: NegotiatedContext, batch: Sequence[bytes]) -> None:
-    """Report answers as they leave, for `--trace`."""
+def answers(context: NegotiatedContext, batch: Sequence[bytes], harmless: Harmless | None) -> None:
+    """Report answers as they leave, for `--trace`.
+
+    Args:
+        context: Tells how they are encoded.
+        batch: The answers, framed.
+        harmless: Which values may be shown; None for all.
+    """
     for framed in batch:
         elements = decode(_unframed(framed), context.transfer_syntax)
-        telemetry.emit("answer", bytes=len(framed), identifier=dump(elements, _text_of(elements)))
+        text = _text_of(elements)
+        answer = dump(elements, text) if harmless is None else _as_orthanc(elements, text, harmless)
+        telemetry.emit("answer", bytes=len(framed), identifier=answer)
 
 
 def _unframed(framed: bytes) -> bytes:

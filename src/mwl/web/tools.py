@@ -107,7 +107,7 @@ class _Tools:
     async def set_log_level(self, request: Request) -> Response:
         """Choose how much is written to the log.
 
-        `trace` writes the answers to queries, with the data of patients.
+        `verbose` adds whole queries, `trace` the answers; values as `DeidentifyLogs` has it.
         """
         wanted = await text_of(request)
         for level in _LEVELS:

@@ -183,11 +183,15 @@ DICOM: tuple[Option, ...] = (
         field="deidentify_logs",
         kind="boolean",
         default=True,
-        help="Whether the values of queries are left out of the log. The line of a query then only "
-        "names the keys that have a value, and the whole query that `--verbose` adds shows the "
-        "values of station, modality, date and time and hides all others, those of patients. "
-        "`--trace` is not covered: it logs answers with all their values, whatever this option "
-        "says.",
+        help="Whether the values of queries and answers are left out of the log. The line of a "
+        "query then only names the keys that have a value. The whole query that `--verbose` adds, "
+        "and the answers that `--trace` adds, show those values alone that cannot be a patient's, "
+        "wherever a device puts one: of Modality and Specific Character Set defined terms; of "
+        "Scheduled Station AE Title those of this server, of `DicomModalities`, of the caller and "
+        "whom it called; of Scheduled Procedure Step Start Date dates from 31 days ago to 366 "
+        "ahead, for any other may be a birth date or a number; of Scheduled Procedure Step Start "
+        "Time beginnings and ends of hours, such as 080000-115959. A date that is hidden is said "
+        "to be one.",
     ),
     Option(
         name="QueriesHistorySize",

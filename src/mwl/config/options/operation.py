@@ -20,7 +20,7 @@ OPERATION: tuple[Option, ...] = (
         choices=same("default", "verbose", "trace"),
         from_orthanc=False,
         help='How much is logged: "verbose" adds whole queries and the files that answer, "trace" '
-        "adds PDUs and answers, with the data of patients.",
+        "adds PDUs and answers; values as `DeidentifyLogs` has it.",
     ),
     Option(
         name="LogFormat",
