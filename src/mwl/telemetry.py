@@ -258,14 +258,19 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "http_request": Event(
             Level.DEBUG,
             "An HTTP request that changes nothing was answered: by whom it was asked "
-            "and its status; of its address the path alone, for the rest may name patients.",
+            "and its status; of its address the path alone, for the rest may name patients. With "
+            "`DeidentifyLogs` a name in the path is shown where the request succeeded, so that it "
+            "is that of a file or a modality, and else the route, such as "
+            "`/worklists/{worklist}`.",
         ),
         "http_change": Event(
             Level.INFO,
             "An HTTP request that may change something was answered; see `http_request`.",
         ),
         "http_refused": Event(
-            Level.WARNING, "An HTTP request was refused: by whom it was asked, and why."
+            Level.WARNING,
+            "An HTTP request was refused: by whom it was asked, and why; with `DeidentifyLogs` the "
+            "route in place of the path.",
         ),
         "http_trouble": Event(
             Level.WARNING, "What the HTTP library complains of, such as a request that is none."
@@ -281,7 +286,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "missing, and why.",
         ),
         "internal_error": Event(
-            Level.ERROR, "A fault of this program, with its traceback. Please report it."
+            Level.ERROR,
+            "A fault of this program, with its traceback; with `DeidentifyLogs` without what the "
+            "exception says, for that may be a value. Please report it.",
         ),
     }
 )
@@ -548,6 +555,8 @@ _WRITERS: list[_Writer] = []
 """The one in use."""
 _VERBOSITY: list[Verbosity] = []
 """What was chosen."""
+_HIDES_ERROR_TEXTS: list[bool] = [False]
+"""Whether `error_text` leaves out what an exception says."""
 
 
 def configure(
@@ -555,6 +564,7 @@ def configure(
     format: Format = "text",  # noqa: A002 - the name of the command-line option
     stream: TextIO | LogFile | None = None,
     *,
+    hides_error_texts: bool = False,
     time_ns: Callable[[], int] = time.time_ns,
 ) -> None:
     """Choose what is written and where. Until it is called: default level, text, standard error.
@@ -565,11 +575,14 @@ def configure(
         format: "text" for `key=value` lines, "json" for one object a line.
         stream: Where lines go; None is the standard error stream. A file that lines went to is
             closed.
+        hides_error_texts: Whether faults of this program are told without the texts of their
+            exceptions, which may hold any value (`DeidentifyLogs`).
         time_ns: Clock, nanoseconds since 1970 in UTC.
     """
     for before in _WRITERS:
         before.close()
     _WRITERS[:] = [_Writer(_RENDERERS[format](), time_ns, stream)]
+    _HIDES_ERROR_TEXTS[:] = [hides_error_texts]
     set_verbosity(level)
 
 
@@ -628,6 +641,31 @@ def hear(events: Iterable[str], listener: Listener) -> Callable[[], None]:
     return end
 
 
+WITHOUT_TEXT = "its text is hidden: DeidentifyLogs"
+"""Stands for what an exception says."""
+
+
+def error_text(error: BaseException) -> str:
+    """Give an exception that nobody foresaw as the log may have it: its type, perhaps its text."""
+    if _HIDES_ERROR_TEXTS[0]:
+        return f"{type(error).__name__} ({WITHOUT_TEXT})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _traceback_of(error: BaseException) -> str:
+    if not _HIDES_ERROR_TEXTS[0]:
+        return "".join(traceback.format_exception(error))
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n".join(
+        "".join([*traceback.format_tb(each.__traceback__), type(each).__name__, "\n"])
+        for each in reversed(chain)
+    )
+
+
 def emit(event: str, /, **fields: Any) -> None:
     """Count an event and write its line when its level is on.
 
@@ -653,7 +691,7 @@ def emit(event: str, /, **fields: Any) -> None:
     if level is None:
         return
     if event in TRACEBACK_EVENTS and isinstance(error := fields.get("error"), BaseException):
-        fields["traceback"] = "".join(traceback.format_exception(error))
+        fields = fields | {"error": error_text(error), "traceback": _traceback_of(error)}
     _WRITERS[0].write(level, event, fields)
 
 

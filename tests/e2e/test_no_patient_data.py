@@ -1,7 +1,7 @@
 """With `DeidentifyLogs` nothing that a busy server prints or says of errors names a patient.
 
-What files are called, and items over HTTP with them, is not hidden: without it no log could tell
-which one is broken. Whoever names them after patients puts that into the log.
+What files are called, and items over HTTP with them, is not hidden where there is one: without it
+no log could tell which one is broken. Whoever names them after patients puts that into the log.
 """
 
 import http.client
@@ -136,6 +136,10 @@ def ask_over_http(server: RunningServer, heard: Heard) -> None:
         ("GET", "/worklists?sort=Nothing", None),
         ("GET", "/worklists/nobody", None),
         ("DELETE", "/worklists/nobody", None),
+        ("GET", "/worklists/QXPATIENT", None),
+        ("DELETE", "/worklists/QXPATIENT", None),
+        ("PUT", "/worklists/QXPATIENT", {"Tags": {"PatientBirthDate": "QXNAME"}}),
+        ("GET", "/patients/QXPATIENT", None),
         ("PUT", "/worklists?AccessionNumber=QXACCESSION", {"Tags": tags}),
         ("POST", "/worklists/explain", {"Query": {"PatientName": "QXNAME"}}),
         ("GET", "/queries", None),
@@ -186,6 +190,7 @@ def busy_run(folder: Path, log_format: str, dialect: str, **options: Any) -> Hea
     assert server.log.events("query")
     assert server.log.events("query_identifier")
     assert server.log.events("answer")
+    assert server.log.events("http_change")
     assert server.log.events("file_skipped")
     return heard
 

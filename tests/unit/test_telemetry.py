@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from mwl import telemetry
-from mwl.telemetry import COUNTS, EVENTS, Level, configure, emit, enabled, write_together
+from mwl.telemetry import (
+    COUNTS,
+    EVENTS,
+    WITHOUT_TEXT,
+    Level,
+    configure,
+    emit,
+    enabled,
+    error_text,
+    write_together,
+)
 from support.telemetry import captured_log
 
 NOW_NS = 1_795_000_000_123_456_789
@@ -176,6 +186,27 @@ def test_an_internal_error_comes_with_its_traceback_on_one_line() -> None:
     assert line.count("\n") == 1
     assert 'error="ValueError: invalid literal' in line
     assert "test_telemetry.py" in line
+
+
+def test_an_internal_error_comes_without_what_it_says_where_that_is_hidden() -> None:
+    stream = io.StringIO()
+    configure(stream=stream, hides_error_texts=True)
+    try:
+        try:
+            dict[str, str]()["QXNAME"]
+        except KeyError:
+            int("QXID" * 2)
+    except ValueError as error:
+        emit("internal_error", error=error)
+    line = stream.getvalue()
+    assert f'error="ValueError ({WITHOUT_TEXT})"' in line
+    traceback = line.partition(" traceback=")[2]
+    assert traceback.index("KeyError\\n") < traceback.index("ValueError\\n")
+    assert "QXIDQXID" not in line
+    assert line.count("QXNAME") == 1  # the line of the program, not the text of its error
+    assert error_text(ValueError("said")) == f"ValueError ({WITHOUT_TEXT})"
+    configure()
+    assert error_text(ValueError("said")) == "ValueError: said"
 
 
 def test_lines_go_to_the_standard_error_of_now_by_default(

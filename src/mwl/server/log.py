@@ -24,6 +24,7 @@ class ConfiguredLog:
     def __init__(self, config: Config) -> None:
         self._level = config.log_level
         self._format = config.log_format
+        self._hides_error_texts = config.deidentify_logs
         self._file: LogFile | None = None
         if config.log_file is not None:
             try:
@@ -42,7 +43,12 @@ class ConfiguredLog:
             keeps_level: Whether as much is written as until now.
         """
         level = telemetry.verbosity() if keeps_level else self._level
-        telemetry.configure(level, self._format, self._file or sys.stderr)
+        telemetry.configure(
+            level,
+            self._format,
+            self._file or sys.stderr,
+            hides_error_texts=self._hides_error_texts,
+        )
         return self
 
     def discard(self) -> None:

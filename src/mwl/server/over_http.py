@@ -236,6 +236,7 @@ class OverHttp:
         from mwl import web  # noqa: PLC0415 - see the module's head
 
         config = self._config
+        routes = self._routes if config.deidentify_logs else None
         return web.Rules(
             remote_allowed=config.remote_access_allowed,
             authentication=config.http_authentication,
@@ -243,6 +244,7 @@ class OverHttp:
             hosts=frozenset(host.lower() for host in config.http_hosts),
             describe_errors=config.http_describe_errors,
             auditor=self._parts.service.auditor,
+            addresses=None if routes is None else routes.state.addresses,
             admit=None if scripts_of(config, self._worklists) is None else self._admit,
         )
 

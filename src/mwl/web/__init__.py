@@ -27,6 +27,7 @@ from mwl.web import (
     worklists,
 )
 from mwl.web.access import Guard, Rules
+from mwl.web.addresses import Addresses
 from mwl.web.context import Context, HttpLimits, Identity, Reloaded, Settings
 from mwl.web.entrance import Entrance
 from mwl.web.metrics import Metrics
@@ -68,8 +69,10 @@ def create_app(context: Context) -> FastAPI:
     documentation = docs.router(docs.describe(app, authentication=context.settings.authentication))
     app.include_router(documentation)
     app.add_middleware(Entrance, described=context.settings.describe_errors)
+    routers.append(documentation)
     app.state.context = context
-    errors.install(app, [*routers, documentation], described=context.settings.describe_errors)
+    app.state.addresses = Addresses([route for router in routers for route in router.routes])
+    errors.install(app, routers, described=context.settings.describe_errors)
     return app
 
 
@@ -92,6 +95,7 @@ def listener(
 
 
 __all__ = [
+    "Addresses",
     "App",
     "Context",
     "Guard",

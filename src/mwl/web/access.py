@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mwl import access, telemetry
 from mwl.callbacks import HttpRequest
 from mwl.errors import RequestRefused
-from mwl.web.entrance import plain_path
+from mwl.web.addresses import Addresses, plain_path
 from mwl.web.errors import SHOWN_CHARACTERS, ApiError, error_response
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Rules:
         describe_errors: Whether a refusal says why (`HttpDescribeErrors`).
         admit: Asks a script of the site last (`IncomingHttpRequestFilter`); None without one.
         auditor: Is told who was refused; None without an audit trail.
+        addresses: Tells what the log may show of an address; None for all (`DeidentifyLogs`).
     """
 
     remote_allowed: bool = False
@@ -61,6 +62,7 @@ class Rules:
     describe_errors: bool = True
     admit: Admit | None = field(default=None, repr=False)
     auditor: "Auditor | None" = field(default=None, repr=False)
+    addresses: Addresses | None = field(default=None, repr=False)
 
 
 def refusal(rules: Rules, method: str, client: str, headers: Headers) -> ApiError | None:
@@ -208,7 +210,7 @@ class Guard:
             "http_refused",
             host=client,
             method=method[:SHOWN_CHARACTERS],
-            path=path[:SHOWN_CHARACTERS],
+            path=self._shown(scope, refused.http_status),
             status=refused.http_status,
             reason=str(refused),
         )
@@ -234,7 +236,13 @@ class Guard:
                 "http_request" if scope["method"] in SAFE_METHODS else "http_change",
                 host=client,
                 method=scope["method"][:SHOWN_CHARACTERS],
-                path=scope["path"][:SHOWN_CHARACTERS],
+                path=self._shown(scope, status),
                 status=status,
                 milliseconds=(perf_counter() - started) * 1000,
             )
+
+    def _shown(self, scope: Scope, status: int) -> str:
+        """Give the path of a request as the log may have it."""
+        addresses = self.rules.addresses
+        path: str = scope["path"] if addresses is None else addresses.shown(scope, status)
+        return path[:SHOWN_CHARACTERS]

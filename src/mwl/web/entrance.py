@@ -1,18 +1,10 @@
 """What every request passes: its path is made plain as Orthanc does, and a fault is answered."""
 
-import re
-
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mwl.web.addresses import plain_path
 from mwl.web.errors import as_api_error, error_response
-
-_SLASHES = re.compile(r"/{2,}")
-
-
-def plain_path(path: str) -> str:
-    """Give a path as the routes have it: one slash for several, none at its end."""
-    return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
 class Entrance:

@@ -228,12 +228,15 @@ def install(app: FastAPI, routers: Sequence[APIRouter], *, described: bool) -> N
 
 def _report(failure: ApiError, exceeded: Exceeded, request: Request) -> None:
     """Tell of a request that goes beyond a limit."""
+    path, state = request.url.path, request.app.state
+    if state.context.settings.hide_values:
+        path = state.addresses.route(request.scope)
     telemetry.refuse(
         exceeded,
         "http_refused",
         host=None if request.client is None else request.client.host,
         method=request.method[:SHOWN_CHARACTERS],
-        path=request.url.path[:SHOWN_CHARACTERS],
+        path=path[:SHOWN_CHARACTERS],
         status=failure.http_status,
         reason=str(failure),
     )

@@ -186,7 +186,8 @@ class _ToTelemetry(logging.Handler):
         is_limit = message == TOO_MANY_REQUESTS
         exceeded = HTTP_REQUESTS.hit(self._keeper.limits.http_requests) if is_limit else None
         emit = telemetry.emitting(exceeded)
-        emit("http_trouble", message=message, error=error)
+        text = None if error is None else telemetry.error_text(error)
+        emit("http_trouble", message=message, error=text)
 
 
 class HttpServer:
