@@ -39,8 +39,7 @@ class LoopWorker:
             outer.set_exception(too_many_hang())
             return outer
         inner = asyncio.run_coroutine_threadsafe(self._within_limit(start, late), loop)
-        seconds = self._limits.seconds + GRACE_S
-        self._limits.clock.set(outer, seconds, lambda: self._leave_behind(loop, outer, late))
+        self._limits.clock.set(outer, self._limits.seconds, lambda: self._doubt(loop, outer, late))
         inner.add_done_callback(lambda done: self._pass_on(done, outer))
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
         return outer
@@ -97,6 +96,17 @@ class LoopWorker:
         with self._settling:
             is_settled = outer.running() or outer.done()
             return not is_settled and outer.set_running_or_notify_cancel()
+
+    def _doubt(
+        self, loop: asyncio.AbstractEventLoop, outer: Future[Result], late: Late | None
+    ) -> None:
+        """Let a loop show that nothing holds it.
+
+        Its time begins now: after the whole machine stood still, it is no later than this clock.
+        """
+        self._limits.clock.set(outer, GRACE_S, lambda: self._leave_behind(loop, outer, late))
+        if outer.done():
+            self._limits.clock.off(outer)
 
     def _leave_behind(
         self, loop: asyncio.AbstractEventLoop, outer: Future[Result], late: Late | None

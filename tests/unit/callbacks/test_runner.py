@@ -12,7 +12,7 @@ import pytest
 
 from mwl.callbacks import runner
 from mwl.callbacks.coroutines import LoopWorker
-from mwl.callbacks.runner import LEFT_BEHIND_LIMIT, NO_THREAD, TOO_LATE, Limits, Worker
+from mwl.callbacks.runner import LEFT_BEHIND_LIMIT, NO_THREAD, TOO_LATE, Clock, Limits, Worker
 from mwl.errors import RequestRefused
 
 SHORT_S = 0.05
@@ -271,6 +271,43 @@ def test_a_coroutine_that_holds_the_loop_is_left_behind_with_it(gate: Gate) -> N
         assert worker.submit(give).result(LONG_S) == 1
         reports.wait_for(1)
         assert reports.counts == [1]
+
+
+class StoppedClock(Clock):
+    """Rings when it is told to, as after a time in which the whole machine stood still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ring: Callable[[], None] | None = None
+
+    def set(self, key: object, seconds: float, ring: Callable[[], None]) -> None:
+        self.ring = ring
+
+
+def test_a_loop_is_not_left_behind_because_the_machine_stood_still() -> None:
+    started = threading.Event()
+
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async def give() -> int:
+        return 1
+
+    reports = Reports()
+    limits = Limits(SHORT_S, reports)
+    limits.clock = clock = StoppedClock()
+    worker = LoopWorker(limits)
+    try:
+        slow = worker.submit(wait)
+        assert started.wait(LONG_S)
+        assert clock.ring is not None
+        clock.ring()
+        assert status_of(slow) == TOO_LATE
+        assert worker.submit(give).result(LONG_S) == 1
+        assert reports.counts == []
+    finally:
+        worker.close()
 
 
 def test_a_coroutine_that_is_not_to_be_cancelled_takes_others_with_it_and_none_hangs() -> None:
