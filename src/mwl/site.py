@@ -335,6 +335,7 @@ def _settings_of_callbacks(config: Config) -> Settings:
         parse=making_of(config).parser(),
         default_character_set=ENCODINGS[config.default_encoding],
         configuration=config.as_read,
+        hides_values=config.deidentify_logs,
     )
 
 

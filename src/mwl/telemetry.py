@@ -180,8 +180,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "callback_failed": Event(
             Level.ERROR,
             "A script or hook of the site raised, returned nonsense or took too long, and its "
-            "query failed: the callback, its file and line, the error and the traceback. What "
-            "these texts say is up to the script: they may hold values.",
+            "query failed: the callback, its file and line, the error and the traceback. "
+            "With `DeidentifyLogs` the error has the texts that stand in the script's source, and "
+            "of others its type alone.",
         ),
         "callback_left_behind": Event(
             Level.ERROR,

@@ -38,8 +38,10 @@ from mwl import hook
 
 @hook.query
 def query(query, origin):
-    if query.get("PatientID") == "QXPATIENT-REFUSED":
+    if query.get("PatientID", "").endswith("-REFUSED"):
         raise hook.Refuse("not today")
+    if query.get("PatientID", "").endswith("-BROKEN"):
+        raise KeyError(query["PatientID"])
     return query
 
 @hook.answer
@@ -96,6 +98,7 @@ def ask_over_dicom(server: RunningServer, heard: Heard) -> None:
     keys += [
         "PatientName=QXNAME*",
         "PatientID=QXPATIENT-REFUSED",
+        "PatientID=QXPATIENT-BROKEN",
         "PatientBirthDate=QXNAME",
         "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate=QXNAME",
         "ScheduledProcedureStepSequence[0].ScheduledStationAETitle=QXNAME^QXGIVEN",
@@ -191,6 +194,7 @@ def busy_run(folder: Path, log_format: str, dialect: str, **options: Any) -> Hea
     assert server.log.events("query_identifier")
     assert server.log.events("answer")
     assert server.log.events("http_change")
+    assert server.log.events("callback_failed")
     assert server.log.events("file_skipped")
     return heard
 

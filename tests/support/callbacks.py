@@ -42,7 +42,11 @@ def callbacks_of(
         settings["python_script"] = written(folder, "site_script.py", python)
     if hooks is not None:
         settings["hooks"] = (written(folder, "site_hooks.py", hooks),)
-    others: dict[str, Any] = {"configuration": {}, "timeout_s": 20.0} | settings
+    others: dict[str, Any] = {
+        "configuration": {},
+        "timeout_s": 20.0,
+        "hides_values": False,
+    } | settings
     loaded = Callbacks(
         Settings(
             parse=parse,

@@ -74,6 +74,7 @@ class Settings:
         parse: Makes the items of a worklist file.
         default_character_set: Set of data sets that name none.
         configuration: The configuration as the files have it, for scripts.
+        hides_values: Whether the log has errors without what may be a value (`DeidentifyLogs`).
     """
 
     lua_scripts: tuple[Path, ...] = ()
@@ -83,6 +84,7 @@ class Settings:
     parse: Parse
     default_character_set: CharacterSet
     configuration: Mapping[str, Any]
+    hides_values: bool = True
 
     @property
     def is_empty(self) -> bool:
@@ -123,7 +125,7 @@ class Callbacks:
         """What it was before `started`."""
         self._has_started = False
         self._default = settings.default_character_set
-        self._journal = Journal(through)
+        self._journal = Journal(through, hides_values=settings.hides_values)
         given = None if before is None else before.imports
         self.imports: Imports = Imports.of(settings.python_files, given)
         with self.imports.anew():

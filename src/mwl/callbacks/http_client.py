@@ -18,8 +18,8 @@ Rest = Callable[[str, str, bytes, Mapping[str, str]], tuple[int, bytes]]
 
 def no_rest(method: str, uri: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Stand for the HTTP API where there is none."""
-    del body, headers
-    raise MwlError(f"{method} {uri}: this server has no HTTP API (HttpServerEnabled)")
+    del method, uri, body, headers
+    raise MwlError("this server has no HTTP API (HttpServerEnabled)")
 
 
 class Http:

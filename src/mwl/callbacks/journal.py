@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mwl import telemetry
+from mwl.callbacks import error_texts
 from mwl.callbacks.runner import FAILED, REFUSED
 from mwl.callbacks.view import Refuse
 from mwl.errors import RequestRefused
@@ -24,14 +25,21 @@ class Journal:
 
     Args:
         through: See below; without one it is written at once.
+        hides_values: Whether errors are told without what may be a value (`DeidentifyLogs`).
 
     Attributes:
         through: Runs a function where the log is written: `call_soon_threadsafe` of the server's
             loop while it runs.
     """
 
-    def __init__(self, through: Callable[[Callable[[], None]], object] | None = None) -> None:
+    def __init__(
+        self,
+        through: Callable[[Callable[[], None]], object] | None = None,
+        *,
+        hides_values: bool = True,
+    ) -> None:
         self.through = through or _now
+        self.hides_values = hides_values
 
     def emit(self, event: str, **fields: Any) -> None:
         """Write an event; see `mwl.telemetry.emit`."""
@@ -64,15 +72,19 @@ class Journal:
         if isinstance(error, RequestRefused):
             return error
         stack = traceback.extract_tb(error.__traceback__)
-        text = "".join(
-            [*traceback.format_list(_theirs(stack)), *traceback.format_exception_only(error)]
-        )
+        if self.hides_values:
+            said = error_texts.of_python(error, script)
+            last = [f"{said}\n"]
+        else:
+            said = f"{type(error).__name__}: {error}"
+            last = traceback.format_exception_only(error)
+        text = "".join([*traceback.format_list(_theirs(stack)), *last])
         self.emit(
             "callback_failed",
             callback=callback,
             script=script,
             line=_line(stack, script),
-            error=error,
+            error=said,
             traceback=text,
         )
         return RequestRefused(FAILED, FAILURE)

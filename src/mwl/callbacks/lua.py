@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
+from mwl.callbacks.error_texts import LuaTexts, Nonsense
 from mwl.callbacks.http_client import Rest
 from mwl.callbacks.journal import FAILURE, Journal
 from mwl.callbacks.lua_helpers import Helpers
@@ -215,7 +216,9 @@ class _State:
         # Of Lua 5.3: one that is older has all of it, but not the operators.
         with suppress(self._lupa.LuaError):
             self._compiled(OF_LUA_5_2, "=mwl")()
-        helpers = Helpers(self, self._say, journal, configuration, rest)
+        self._sources = [PRELUDE]
+        self._texts = LuaTexts(self._scripts, self._sources)
+        helpers = Helpers(self, self._say, journal, self._texts, configuration, rest)
         for name, helper in helpers.functions().items():
             self._lua.globals()[name] = wrapped(_telling(helper))
         for path in paths:
@@ -283,13 +286,11 @@ class _State:
         try:
             return read(self._call(self._lua.globals()[name], *arguments))
         except Interrupted:
-            self._journal.emit(
-                "callback_failed",
-                callback=name,
-                **self._place(self._traceback),
-                error=f"took longer than {self._limits.seconds:g} s (CallbackTimeout)",
-                traceback=self._traceback or None,
-            )
+            stack = self._traceback
+            if self._journal.hides_values:
+                stack = self._texts.traceback(stack)
+            said = f"took longer than {self._limits.seconds:g} s (CallbackTimeout)"
+            self._tell(name, stack, said, stack)
             raise
         except Exception as error:  # noqa: BLE001 - the edge: whatever a script raises
             raise self.failed(name, error) from None
@@ -308,14 +309,22 @@ class _State:
     def failed(self, callback: str, error: Exception) -> RequestRefused:
         """Report what a script did wrong."""
         text = shown(str(error))
+        said, _, stack = text.partition("\n")
+        if self._journal.hides_values and not isinstance(error, Nonsense):
+            found = self._texts.of(text)
+            said, stack = found.place + found.text, found.traceback
+            text = found.place + found.traceback
+        self._tell(callback, text, said, stack)
+        return RequestRefused(FAILED, FAILURE)
+
+    def _tell(self, callback: str, places: str, said: str, stack: str) -> None:
         self._journal.emit(
             "callback_failed",
             callback=callback,
-            **self._place(text),
-            error=text.partition("\n")[0],
-            traceback=text.partition("\n")[2] or None,
+            **self._place(places),
+            error=said,
+            traceback=stack or None,
         )
-        return RequestRefused(FAILED, FAILURE)
 
     def _say(self, kind: str, text: str) -> None:
         """Take what a script says: "output" of print, or a level of the log."""
@@ -342,9 +351,9 @@ class _State:
         if kind is None and (value is None or isinstance(value, str | int | float)):
             return value
         if kind != "table":
-            raise InputError(f"a {kind or type(value).__name__} is no value")
+            raise Nonsense(f"a {kind or type(value).__name__} is no value")
         if depth == NESTING_LIMIT:
-            raise InputError(f"more than {NESTING_LIMIT} tables within each other")
+            raise Nonsense(f"more than {NESTING_LIMIT} tables within each other")
         pairs = {key: self.plain(each, depth + 1) for key, each in value.items()}
         if set(pairs) == set(range(1, len(pairs) + 1)):
             return [pairs[number] for number in range(1, len(pairs) + 1)]
@@ -393,6 +402,7 @@ class _State:
             ) from None
 
     def _compiled_bytes(self, text: bytes, name: str) -> Any:
+        self._sources.append(text.decode("utf-8", "replace"))
         # As the `lua` command: a mark of UTF-8 and a first line for the shell are none of Lua's.
         text = text.removeprefix(b"\xef\xbb\xbf")
         if text.startswith(b"#"):
@@ -436,19 +446,19 @@ def _nothing(_: object) -> None:
 
 def _yes_or_no(returned: Any) -> bool:
     if not isinstance(returned, bool):
-        raise InputError(f"{HTTP_FILTER} must return true or false")
+        raise Nonsense(f"{HTTP_FILTER} must return true or false")
     return returned
 
 
 def _query_of(returned: Any) -> Elements:
     """Make a query of what the filter returns; text beyond ASCII is UTF-8, as Lua has it."""
     if not isinstance(returned, dict):
-        raise InputError(f"{FILTER} must return a table of attributes")
+        raise Nonsense(f"{FILTER} must return a table of attributes")
     text = json.dumps(returned, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{FILTER} returned text that is no utf-8") from None
+        raise Nonsense(f"{FILTER} returned text that is no utf-8") from None
     if not text.isascii():
         for name in [name for name in returned if name.lower() in _CHARACTER_SET_NAMES]:
             del returned[name]

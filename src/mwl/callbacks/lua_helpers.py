@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from mwl.callbacks.error_texts import LuaTexts, of_request
 from mwl.callbacks.http_client import Http, Rest
 from mwl.callbacks.journal import Journal
 from mwl.callbacks.lua_prelude import encoded, shown
@@ -28,6 +29,7 @@ class Helpers:
         tables: What converts values.
         say: Takes what a script prints: "output", and the text.
         journal: Where it is told that something was asked in vain.
+        texts: Tells what of that may be there.
         configuration: What `GetOrthancConfiguration` gives.
         rest: What `RestApiGet` and the others call.
     """
@@ -37,12 +39,14 @@ class Helpers:
         tables: Tables,
         say: Callable[[str, str], None],
         journal: Journal,
+        texts: LuaTexts,
         configuration: Mapping[str, Any],
         rest: Rest,
     ) -> None:
         self._tables = tables
         self._say = say
         self._journal = journal
+        self._texts = texts
         self._configuration = configuration
         self._rest = rest
         self._http = Http()
@@ -109,6 +113,8 @@ class Helpers:
             return None
 
     def _in_vain(self, method: str, address: str, why: object) -> None:
+        if self._journal.hides_values:
+            address, why = self._texts.address(address), of_request(why)
         self._journal.log("error", shown(f"{method} {address}: {why}"))
 
     def _headers(self, headers: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from traceback import StackSummary
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from mwl.callbacks.error_texts import Nonsense
 from mwl.callbacks.journal import Journal
 from mwl.callbacks.loading import let_import_from, run_file
 from mwl.callbacks.runner import Interrupted, Limits, Worker
@@ -211,7 +212,7 @@ class NativeHooks:
             found: list[Candidate] = []
             for number, each in enumerate(given, 1):
                 if number > CANDIDATES_LIMIT:
-                    raise ValueError(f"more than {CANDIDATES_LIMIT} items")
+                    raise Nonsense(f"more than {CANDIDATES_LIMIT} items")
                 parsed = self._parse(f"{hook.name} #{number}", _encoded(each))
                 found += [Candidate(item, query.matches(item)) for item in parsed]
             return found

@@ -359,7 +359,7 @@ class PythonScript:
         try:
             status, answer = self._rest(method, uri, data, {})
         except MwlError as error:
-            raise OrthancException(str(error)) from None
+            raise OrthancException(f"{method} {uri}: {error}") from None
         if status != 200:
             raise OrthancException(f"{method} {uri}: status {status}")
         return answer

@@ -191,7 +191,9 @@ DICOM: tuple[Option, ...] = (
         "whom it called; of Scheduled Procedure Step Start Date dates from 31 days ago to 366 "
         "ahead, for any other may be a birth date or a number; of Scheduled Procedure Step Start "
         "Time beginnings and ends of hours, such as 080000-115959. A date that is hidden is said "
-        "to be one.",
+        "to be one. Errors of scripts and of this program, and addresses of requests over HTTP, "
+        "are told without values too. Names of files are written, and what scripts of the site "
+        "print or log themselves.",
     ),
     Option(
         name="QueriesHistorySize",
