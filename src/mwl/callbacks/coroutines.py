@@ -61,7 +61,8 @@ class LoopWorker:
             if not limit.expired():
                 raise
             if late is not None:
-                waited = error.__cause__ or error
+                # Python 3.11 names no cause before 3.11.3; the context is the same.
+                waited = error.__context__ or error
                 late(extract_tb(waited.__traceback__))
             raise self._limits.too_late() from None
 
