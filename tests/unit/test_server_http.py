@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from mwl import telemetry
 from mwl.config import Config, of_folder
 from mwl.errors import ConfigError
 from mwl.net.listening import Named, OnDemand, listen, listen_on_loopback
@@ -96,11 +97,13 @@ async def test_the_queries_of_a_scanner_go_on_when_http_cannot_be_made(
 
 
 async def test_a_port_that_cannot_be_had_leaves_nothing_open(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken, captured_log() as log:
         port = taken.getsockname()[1]
         config = configuration(tmp_path, http_port=port, http_may_fail=False)
         with pytest.raises(ConfigError) as caught:
             await Server(config).start()
+        telemetry.emit("stopped")  # written at once: its loop is not the log's any more
+        assert log.events("stopped")
     assert (caught.value.option, port) == ("HttpPort", port)
     assert "--http-port" in str(caught.value)
 

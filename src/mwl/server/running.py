@@ -109,6 +109,7 @@ class Server:
         except BaseException:
             if self._audit is not None:
                 self._audit.abandon()
+            telemetry.write_together(None)
             raise
         return self
 
