@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mwl import limits, telemetry
 from mwl.callbacks import Callbacks, Candidate, Origin
 from mwl.catalog import Catalog
-from mwl.dataset import EXPLICIT_VR_LITTLE_ENDIAN, Elements, decode, encode
+from mwl.dataset import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Elements,
+    decode,
+    encode,
+)
 from mwl.errors import DatasetError, RequestRefused, StoreError
 from mwl.item import WorklistItem
 from mwl.limits import Exceeded, Limit
@@ -44,6 +50,9 @@ CACHED_SEARCHES = 128
 
 CACHED_IDENTIFIER_BYTES = 16 * 1024
 """Longest identifier, in bytes, whose compiled query is kept: with `CACHED_QUERIES`, 16 MiB."""
+
+_SHORTEST_ELEMENT_BYTES = 8
+"""Bytes of an attribute without a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -452,8 +461,19 @@ def _decoded(identifier: bytes, transfer_syntax: str, allowed: QueryLimits) -> E
         raise RequestRefused(
             Status.UNABLE_TO_PROCESS, "The query cannot be decoded", offending=offending
         ) from error
-    _require_modest(elements, allowed)
+    is_inflated = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    if is_inflated or not _is_surely_modest(identifier, allowed):
+        _require_modest(elements, allowed)
     return elements
+
+
+def _is_surely_modest(identifier: bytes, allowed: QueryLimits) -> bool:
+    """Tell of a whole encoded identifier whether it can hold no more than is allowed."""
+    return (
+        len(identifier) // _SHORTEST_ELEMENT_BYTES <= allowed.keys
+        and identifier.count(b"\\") <= allowed.values
+        and identifier.count(b"*") + identifier.count(b"?") <= allowed.wild_cards
+    )
 
 
 def _require_modest(elements: Elements, allowed: QueryLimits) -> None:

@@ -199,8 +199,7 @@ class _Evaluation:
         self._merging: Iterator[WorklistItem] | None = None
         self._matches: list[WorklistItem] = []
         self._place = 0
-        leaves = len(tuple(query.leaves()))
-        self._slice = max(EVALUATION_SLICE // (leaves + 7), 1) if leaves else SORTED_AT_ONCE
+        self._slice = _slice_of(query) if len(self._candidates) > 1 else 1
 
     def step(self) -> Result | None:
         """Try some items, sort some or merge some; give the result after the last slice."""
@@ -230,6 +229,11 @@ class _Evaluation:
     def _finish(self, matches: list[WorklistItem]) -> Result:
         self.result = Result(self._query, self._version, len(self._candidates), matches)
         return self.result
+
+
+def _slice_of(query: Query) -> int:
+    leaves = len(tuple(query.leaves()))
+    return max(EVALUATION_SLICE // (leaves + 7), 1) if leaves else SORTED_AT_ONCE
 
 
 class Results:

@@ -7,15 +7,17 @@ answer holds what was asked for and nothing else, in every transfer syntax.
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mwl.dataset import (
+    CHARACTER_SET_VRS,
     TRANSFER_SYNTAXES,
     CharacterSet,
     Element,
     Elements,
     decode,
+    encode,
     values,
     vr_of,
 )
@@ -146,6 +148,49 @@ def test_an_answer_holds_every_requested_key_and_nothing_else(
     for tag, element in answer.items():
         if isinstance(element.value, bytes) and tag in found.elements():
             assert element.value == found.elements()[tag].value
+
+
+def is_more_than_ascii(data_set: Elements) -> bool:
+    return any(
+        any(map(is_more_than_ascii, value))
+        if isinstance(value, tuple)
+        else vr in CHARACTER_SET_VRS and (not value.isascii() or b"\x1b" in value)
+        for _, vr, value in data_set.values()
+    )
+
+
+@given(identifiers(), worklists(), st.sampled_from(TRANSFER_SYNTAXES))
+@example(
+    step(Modality="CT", ScheduledProtocolCodeSequence=[{"CodeValue": "A", "CodeMeaning": ""}]),
+    {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "ScheduledProcedureStepSequence": [
+            {"Modality": "MR"},
+            {
+                "Modality": "CT",
+                "ScheduledProtocolCodeSequence": [
+                    {"CodeValue": "B", "CodeMeaning": "Knie"},
+                    {"CodeValue": "A", "CodeMeaning": "Schädel"},
+                ],
+            },
+        ],
+    },
+    TRANSFER_SYNTAXES[0],
+)
+def test_an_answer_holds_what_the_oracle_takes_from_the_item(
+    asked: Values, stored: Values, transfer_syntax: str
+) -> None:
+    assume(oracle.matches(asked, stored))
+    found = item(stored)
+    expected = encode(
+        elements(oracle.answered(asked, stored), found.character_set).values(), transfer_syntax
+    )
+    answer = decode(query(asked).answer(found, transfer_syntax), transfer_syntax)
+    named = answer.pop(0x00080005, None)
+    assert answer == decode(expected, transfer_syntax)
+    # Sets of the strategy begin with ASCII, so what is more has other bytes or escapes.
+    assert (named is not None) == is_more_than_ascii(answer)
+    assert named is None or named == found.elements()[0x00080005]
 
 
 @given(identifiers(), worklists())

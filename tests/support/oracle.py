@@ -28,6 +28,19 @@ def matches(query: Values, item: Values, *, case_sensitive: bool = False) -> boo
     return all(matches_key(key, value, item, case_sensitive) for key, value in keys.items())
 
 
+def answered(query: Values, item: Values) -> dict[str, Any]:
+    """K.4.1.1.3.2: every key as the item has it, or empty; C.2.2.2.6: of sequences what matches."""
+    found: dict[str, Any] = {}
+    for key, asked in query.items():
+        if key in CONTEXT:
+            continue
+        stored = item.get(key, "" if isinstance(asked, str) else [])
+        if not isinstance(asked, str) and asked and asked[0]:
+            stored = [answered(asked[0], inner) for inner in stored if matches(asked[0], inner)]
+        found[key] = stored
+    return found
+
+
 def is_universal(key: str, value: Any) -> bool:
     """C.2.2.2.3, and C.2.2.2.4 note 1 for every VR."""
     if isinstance(value, str):

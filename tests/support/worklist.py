@@ -63,9 +63,11 @@ class Site:
         identifier = encode(items.elements(values).values(), IMPLICIT_VR_LITTLE_ENDIAN)
         return self.ask_bytes(identifier, calling)
 
-    def ask_bytes(self, identifier: bytes, calling: str = "CT1") -> Asked:
+    def ask_bytes(
+        self, identifier: bytes, calling: str = "CT1", variant: Variant = VARIANT
+    ) -> Asked:
         """Send an identifier and take every answer."""
-        search = self.worklist.find(Request(identifier, calling, VARIANT, "MWL", "192.0.2.1"))
+        search = self.worklist.find(Request(identifier, calling, variant, "MWL", "192.0.2.1"))
         answers: list[Elements] = []
         batches: list[int] = []
         pauses = 0
@@ -81,7 +83,7 @@ class Site:
                 continue
             batches.append(sum(map(len, batch.answers)))
             answers += [
-                decode(unframed(framed), IMPLICIT_VR_LITTLE_ENDIAN) for framed in batch.answers
+                decode(unframed(framed), variant.transfer_syntax) for framed in batch.answers
             ]
 
     def accessions(self, query: Mapping[str, Any], calling: str = "CT1") -> list[str]:

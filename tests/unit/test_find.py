@@ -2,13 +2,14 @@
 
 import pytest
 
+from mwl.dataset import TRANSFER_SYNTAXES, encode
 from mwl.find import READ_SLICE
 from mwl.limits import KEYS, VALUES, WILD_CARDS
 from mwl.results import BATCH_BYTES
 from mwl.wire.dimse import Status
-from support.items import policy, step
+from support.items import elements, policy, step
 from support.telemetry import captured_log
-from support.worklist import Site
+from support.worklist import VARIANT, Site
 
 
 def scheduled(accession: str, date: str = "20261123", **values: str) -> dict[str, object]:
@@ -121,10 +122,13 @@ def test_many_answers_come_in_batches_of_limited_size() -> None:
     ],
     ids=["keys", "values", "wild cards"],
 )
+@pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
 def test_a_query_that_would_keep_others_waiting_is_refused(
-    query: dict[str, str], reason: str
+    query: dict[str, str], reason: str, transfer_syntax: str
 ) -> None:
-    outcome = site_with("1").ask(query).outcome
+    identifier = encode(elements(query).values(), transfer_syntax)
+    variant = VARIANT._replace(transfer_syntax=transfer_syntax)
+    outcome = site_with("1").ask_bytes(identifier, variant=variant).outcome
     assert outcome.status == Status.OUT_OF_RESOURCES
     assert reason in outcome.comment
 

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from mwl.dataset import ENCODINGS, EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES, Elements, decode
+from mwl.dataset import (
+    ENCODINGS,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
+    Elements,
+    decode,
+)
 from mwl.item import WorklistItem
 from mwl.matching import Policy
 from support.items import item, policy, query, step
@@ -143,6 +150,56 @@ def test_a_character_set_of_an_item_of_a_sequence_goes_with_it() -> None:
     assert returned[0x00400100] == item(stored).elements()[0x00400100]
 
 
+def test_a_roman_japanese_set_of_an_item_of_a_sequence_goes_with_it() -> None:
+    inner = {"SpecificCharacterSet": "ISO_IR 13", "ScheduledStationName": b"CT~1"}
+    stored = {"SpecificCharacterSet": "ISO_IR 100", STEPS: [inner]}
+    returned = answer(step(ScheduledStationName=""), stored)
+    assert returned[0x00400100] == item(stored).elements()[0x00400100]
+
+
+def test_items_of_a_sequence_are_chosen_in_their_own_character_set() -> None:
+    one = {"SpecificCharacterSet": "ISO_IR 192", "ScheduledStationName": "Röntgen 1"}
+    other = {"ScheduledStationName": "Röntgen 2"}
+    stored = {"SpecificCharacterSet": "ISO_IR 100", STEPS: [one, other]}
+    returned = answer(step(ScheduledStationName="Röntgen 1"), stored)
+    assert returned[0x00400100].value == item(stored).elements()[0x00400100].value[:1]
+
+
+@pytest.mark.parametrize("transfer_syntax", TRANSFER_SYNTAXES)
+def test_long_text_and_whole_sequences_need_their_character_set(transfer_syntax: str) -> None:
+    for values in (
+        {"TextValue": "Schädel"},
+        {"RequestedProcedureCodeSequence": [{"CodeMeaning": "Schädel"}]},
+    ):
+        stored = {"SpecificCharacterSet": "ISO_IR 100", "PatientID": "1", **values}
+        asked = {key: "" if isinstance(value, str) else [] for key, value in values.items()}
+        encoded = query(asked).answer(item(stored), transfer_syntax)
+        assert decode(encoded, transfer_syntax) == expected(
+            {"SpecificCharacterSet": "ISO_IR 100", **values}
+        )
+
+
+def test_the_only_item_of_a_sequence_is_answered_without_being_matched_again() -> None:
+    """A script of the site may answer with an item that does not match."""
+    found = item({"PatientID": "P1", **step(Modality="CT")})
+    assert answer({"PatientID": "", **step(Modality="MR")}, found) == found.elements()
+
+
+@pytest.mark.parametrize(
+    ("transfer_syntax", "is_kept"),
+    [(EXPLICIT_VR_LITTLE_ENDIAN, True), (IMPLICIT_VR_LITTLE_ENDIAN, False)],
+)
+@pytest.mark.parametrize("vr", ["LO", "OB"])
+def test_what_is_no_sequence_does_not_go_where_one_is_expected(
+    transfer_syntax: str, is_kept: bool, vr: str
+) -> None:
+    stored = item({f"0040,0100 {vr}": b"CT", "PatientID": "1"})
+    encoded = query({STEPS: [], "PatientID": ""}).answer(stored, transfer_syntax)
+    found = decode(encoded, transfer_syntax)
+    assert found[0x00100020].value == b"1 "
+    assert found[0x00400100].value == (b"CT" if is_kept else ())
+
+
 def test_an_item_without_a_character_set_is_answered_with_the_default_one() -> None:
     default = ENCODINGS["Latin2"]
     found = item({"PatientName": "Łoś"}, default=default)
@@ -174,6 +231,12 @@ def test_text_of_which_nobody_knows_the_set_is_answered_as_it_is() -> None:
 def test_the_time_zone_of_an_item_is_answered_unasked() -> None:
     stored = {"TimezoneOffsetFromUTC": "+0100", "PatientID": "1"}
     assert answer({"PatientID": ""}, stored) == expected(stored)
+
+
+def test_an_empty_time_zone_is_not_answered() -> None:
+    assert answer({"PatientID": ""}, {"TimezoneOffsetFromUTC": "", "PatientID": "1"}) == expected(
+        {"PatientID": "1"}
+    )
 
 
 def test_a_time_zone_that_the_item_lacks_is_not_answered() -> None:

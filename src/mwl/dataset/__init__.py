@@ -2,7 +2,8 @@
 
 This package is the only place that knows pydicom. Everything that others use is named here; the
 bytes are read in `elements`, single elements in `selection`, files in `files`, text in `charset`
-and `values`, JSON in `json_model` and `orthanc_json`; attributes are looked up in `dictionary`.
+and `values`, JSON in `json_model` and `orthanc_json`; answers are written in `transcription`;
+attributes are looked up in `dictionary`.
 
 Source: DICOM PS3.5.
 """
@@ -68,6 +69,15 @@ from mwl.dataset.orthanc_json import (
     to_orthanc_json,
 )
 from mwl.dataset.selection import Selection, read_selected, select
+from mwl.dataset.transcription import (
+    TRANSCRIBED_SYNTAXES,
+    Layout,
+    Span,
+    items_in,
+    sequence_of,
+    texts_in,
+    transcribe,
+)
 from mwl.dataset.values import is_empty, values
 
 __all__ = [
@@ -89,6 +99,7 @@ __all__ = [
     "SINGLE_TERMS",
     "SINGLE_VALUE_TEXT_VRS",
     "TEXT_VRS",
+    "TRANSCRIBED_SYNTAXES",
     "TRANSFER_SYNTAXES",
     "TRANSFER_SYNTAX_UID",
     "VRS",
@@ -99,7 +110,9 @@ __all__ = [
     "Elements",
     "Flags",
     "Format",
+    "Layout",
     "Selection",
+    "Span",
     "character_set",
     "decode",
     "dictionary_version",
@@ -110,6 +123,7 @@ __all__ = [
     "from_json",
     "from_orthanc_json",
     "is_empty",
+    "items_in",
     "keyword_of",
     "keywords",
     "likely_keyword",
@@ -122,9 +136,12 @@ __all__ = [
     "read_file",
     "read_selected",
     "select",
+    "sequence_of",
     "tag_of",
+    "texts_in",
     "to_json",
     "to_orthanc_json",
+    "transcribe",
     "values",
     "vr_of",
 ]

@@ -231,6 +231,18 @@ _SYNTAXES = {
 }
 
 
+def begin_of(transfer_syntax: str) -> Callable[[int, str, int], bytes]:
+    """Tell how an element begins in a transfer syntax: its bytes up to the value.
+
+    Args:
+        transfer_syntax: One of `TRANSFER_SYNTAXES`.
+
+    Returns:
+        What makes these bytes of a tag, a VR and the length of a value.
+    """
+    return _SYNTAXES[transfer_syntax].begin
+
+
 def decode(
     data: bytes,
     transfer_syntax: str,

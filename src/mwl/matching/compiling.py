@@ -20,7 +20,7 @@ from mwl.attributes import (
 )
 from mwl.dataset import CharacterSet, Element, Elements, character_set, keyword_of, name_of, vr_of
 from mwl.errors import ERROR_COMMENT_LIMIT, DatasetError, RequestRefused
-from mwl.matching.answers import Return
+from mwl.matching.answers import Form
 from mwl.matching.criteria import (
     Condition,
     Criterion,
@@ -46,6 +46,12 @@ _CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC})
 # Deviation: a worklist has no levels (PS3.4 K.2.1), but some devices send one with a query made
 # for another model. It selects nothing.
 _RETURNED_ONLY = frozenset({QUERY_RETRIEVE_LEVEL})
+
+_KEPT_FORMS = 512
+"""Sets of attributes that are kept: a device always asks for the same."""
+
+_LARGEST_KEPT_FORM = 256
+"""Attributes of such a set, those in sequences too: devices ask for some fifty."""
 
 _STATION = (SCHEDULED_PROCEDURE_STEP_SEQUENCE, SCHEDULED_STATION_AE_TITLE)
 _START_DATE = (SCHEDULED_PROCEDURE_STEP_SEQUENCE, SCHEDULED_PROCEDURE_STEP_START_DATE)
@@ -86,12 +92,12 @@ def compile(  # noqa: A001 - the verb of `re.compile`; the module is called `mwl
         ) from None
     skips = policy.dialect.skips_missing_sequences
     compiler = _Compiler(not policy.case_sensitive_person_names, skips)
-    criteria, returns = compiler.level(identifier, (), characters)
+    criteria, form = compiler.level(identifier, (), characters)
     if station_rule != "off":
         # What is forced holds for an item without steps as well.
         skips = skips and station_rule != "force"
         criteria = _with_station(criteria, station_ae_title, station_rule, skips=skips)
-    return Query(criteria, returns, policy)
+    return Query(criteria, form, policy)
 
 
 def _refusal(comment: str, path: tuple[int, ...]) -> RequestRefused:
@@ -118,12 +124,47 @@ def _name(path: tuple[int, ...]) -> str:
     return ".".join(map(_label, path))
 
 
-@lru_cache(maxsize=4096)
-def _plain_return(tag: int, vr: str) -> Return:
-    """Give how an attribute is returned: whole, or empty if the item lacks it."""
-    if vr == "SQ":
-        return Return(tag, Element(tag, vr, ()), ())
-    return Return(tag, Element(tag, vr, b""), None)
+class _Shape:
+    """What data sets of queries with the same attributes have in common.
+
+    Args:
+        tags: The attributes.
+        own_vrs: The VR that each has, which counts for those that the dictionary lacks.
+
+    Attributes:
+        vrs: Those that are keys, with the VR that each is read as.
+        illegal: An attribute that does not belong into a query.
+    """
+
+    __slots__ = ("illegal", "vrs")
+
+    def __init__(self, tags: tuple[int, ...], own_vrs: tuple[str, ...]) -> None:
+        self.illegal = next((tag for tag in tags if tag < 0x00080000), None)
+        self.vrs: dict[int, str] = {}
+        for tag, own_vr in zip(tags, own_vrs, strict=True):
+            if tag & 0xFFFF and tag not in _CONTEXT:  # PS3.5 7.2: group lengths
+                vr = vr_of(tag)
+                self.vrs[tag] = own_vr if vr == "UN" else vr
+
+
+def _new_form(shape: _Shape, *inner: tuple[int, Form]) -> Form:
+    empties = [Element(tag, vr, () if vr == "SQ" else b"") for tag, vr in shape.vrs.items()]
+    return Form(empties, dict(inner))
+
+
+_kept_shape = lru_cache(maxsize=_KEPT_FORMS)(_Shape)
+_kept_form = lru_cache(maxsize=_KEPT_FORMS)(_new_form)
+
+
+def _shape_of(elements: Elements) -> _Shape:
+    make = _kept_shape if len(elements) <= _LARGEST_KEPT_FORM else _Shape
+    return make(tuple(elements), tuple([vr for _, vr, _ in elements.values()]))
+
+
+def _form_of(shape: _Shape, inner: list[tuple[int, Form]]) -> Form:
+    size = len(shape.vrs) + sum([form.size for _, form in inner])
+    make = _kept_form if size <= _LARGEST_KEPT_FORM else _new_form
+    return make(shape, *inner)
 
 
 class _Compiler:
@@ -135,27 +176,26 @@ class _Compiler:
 
     def level(
         self, elements: Elements, path: tuple[int, ...], characters: CharacterSet
-    ) -> tuple[tuple[Criterion, ...], tuple[Return, ...]]:
+    ) -> tuple[tuple[Criterion, ...], Form]:
         """Give the criteria of a data set and what is to be returned for it."""
-        criteria: list[Criterion] = []
-        returns: list[Return] = []
-        for tag, element in elements.items():
-            if tag < 0x00080000:
-                raise _illegal((*path, tag), "does not belong into a query")
-            if tag & 0xFFFF == 0 or tag in _CONTEXT:  # PS3.5 7.2: group lengths
+        shape = _shape_of(elements)
+        if shape.illegal is not None:
+            raise _illegal((*path, shape.illegal), "does not belong into a query")
+        vrs = shape.vrs
+        criteria: list[Criterion | None] = []
+        forms: list[tuple[int, Form]] = []
+        for element in elements.values():
+            tag, _, value = element
+            if not value or tag not in vrs or tag in _RETURNED_ONLY:
                 continue
-            vr = vr_of(tag)
-            plain = _plain_return(tag, element.vr if vr == "UN" else vr)
-            criterion = None
-            if plain.inner is not None:
-                criterion, inner = self._sequence(element, (*path, tag), characters)
-                plain = plain._replace(inner=inner) if inner else plain
-            elif element.value and tag not in _RETURNED_ONLY:
-                criterion = self._value(element, plain.empty.vr, (*path, tag), characters)
-            returns.append(plain)
-            if criterion is not None:
+            if vrs[tag] == "SQ":
+                criterion, form = self._sequence(element, (*path, tag), characters)
                 criteria.append(criterion)
-        return _joined(_without_idle_creators(criteria)), tuple(returns)
+                forms += ((tag, form),) if form.size else ()
+            else:
+                criteria.append(self._value(element, vrs[tag], (*path, tag), characters))
+        asked = [criterion for criterion in criteria if criterion is not None]
+        return _joined(_without_idle_creators(asked)), _form_of(shape, forms)
 
     def _value(
         self, element: Element, vr: str, path: tuple[int, ...], characters: CharacterSet
@@ -179,24 +219,21 @@ class _Compiler:
 
     def _sequence(
         self, element: Element, path: tuple[int, ...], characters: CharacterSet
-    ) -> tuple[Criterion | None, tuple[Return, ...]]:
+    ) -> tuple[Criterion | None, Form]:
+        """Give what a sequence asks for, and of its items; an empty form stands for all of them."""
         items = element.value
         if isinstance(items, bytes):
-            if items:
-                raise _illegal(path, "must be a sequence")
-            return None, ()
-        if not items:
-            return None, ()
+            raise _illegal(path, "must be a sequence")
         if len(items) > 1:
             # PS3.4 C.2.2.2.6: a key "shall be structured as a Sequence ... with a single Item".
             raise _illegal(path, "must have one item in a query")
         inner = items[0]
         if SPECIFIC_CHARACTER_SET in inner:
             characters = self._inner_characters(inner, path, characters)
-        criteria, returns = self.level(inner, path, characters)
+        criteria, form = self.level(inner, path, characters)
         if not criteria:
-            return None, returns
-        return _sequence_criterion(path, criteria, skips=self._skips), returns
+            return None, form
+        return _sequence_criterion(path, criteria, skips=self._skips), form
 
     def _inner_characters(
         self, inner: Elements, path: tuple[int, ...], outer: CharacterSet

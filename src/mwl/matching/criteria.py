@@ -4,6 +4,9 @@ A criterion is one key that asks for something; it knows where it stands and can
 item was left out. A sequence criterion holds those of its item. Keys that ask for nothing
 (universal matching) have no criterion.
 
+Nothing here is changed once made. It is not frozen because making it would take four times as
+long, and a query that was never asked before makes a dozen.
+
 Source: DICOM PS3.4 C.2.2.2, K.2.2.
 """
 
@@ -29,7 +32,7 @@ class Condition(Protocol):
         """Tell whether the data set meets the condition."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Criterion:
     """A key that asks for something.
 
@@ -82,7 +85,7 @@ class Criterion:
         yield from failed or (self,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class HasValue:
     """A condition on the values of one attribute."""
 
@@ -106,7 +109,7 @@ class HasValue:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class HasUntypedValue:
     """A condition on an attribute whose VR only the item can tell, else it is text (LO).
 
@@ -138,7 +141,7 @@ class HasUntypedValue:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class HasDateAndTime:
     """Start date and start time joined into one interval: PS3.4 Table K.6-1, remarks.
 
@@ -182,7 +185,7 @@ class HasDateAndTime:
         return Interval(lower, upper)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class HasItem:
     """A condition on the items of a sequence: one of them meets all that is asked.
 

@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mwl.attributes import SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
-from mwl.dataset import CharacterSet, Elements, Selection, encode
+from mwl.attributes import SPECIFIC_CHARACTER_SET
+from mwl.dataset import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    TRANSCRIBED_SYNTAXES,
+    CharacterSet,
+    Selection,
+    decode,
+    encode,
+)
 from mwl.item import WorklistItem
 from mwl.matching.answers import (
-    Return,
+    Form,
+    Restriction,
+    Writer,
+    Written,
     character_set_element,
-    has_special_text,
-    paths_of,
     recoded,
-    returned,
     sequences_of,
 )
 from mwl.matching.criteria import Criterion
@@ -30,7 +37,6 @@ SELECTIONS_KEPT = 512
 and always for the same attributes."""
 
 _UNICODE = CharacterSet.of(("ISO_IR 192",))
-_ASCII_TERMS = ("ISO_IR 6",)
 
 
 class Answer(NamedTuple):
@@ -66,8 +72,8 @@ class Explanation:
 
 
 @lru_cache(maxsize=SELECTIONS_KEPT)
-def _selection(paths: tuple[tuple[int, ...], ...], returns: tuple[Return, ...]) -> Selection:
-    return Selection.of((*paths, *paths_of(returns)))
+def _selection(paths: tuple[tuple[int, ...], ...]) -> Selection:
+    return Selection.of(paths)
 
 
 class Query:
@@ -75,22 +81,20 @@ class Query:
 
     Args:
         criteria: The keys that ask for something, as a tree.
-        returns: What is to be returned.
+        form: What is to be returned.
         policy: How the site matches and answers.
     """
 
-    __slots__ = ("_answered", "_looked_at", "_returns", "_sequences", "criteria", "policy")
+    __slots__ = ("_form", "_looked_at", "_restriction", "criteria", "policy")
 
-    def __init__(
-        self, criteria: tuple[Criterion, ...], returns: tuple[Return, ...], policy: Policy
-    ) -> None:
+    def __init__(self, criteria: tuple[Criterion, ...], form: Form, policy: Policy) -> None:
         self.criteria = criteria
         self.policy = policy
-        self._returns = returns
-        self._sequences = sequences_of(criteria)
-        looked_at = tuple(path for criterion in criteria for path in criterion.paths())
-        self._looked_at = _selection(looked_at, ())
-        self._answered = _selection((*looked_at, (TIMEZONE_OFFSET_FROM_UTC,)), returns)
+        self._form = form
+        self._looked_at = _selection(
+            tuple([path for criterion in criteria for path in criterion.paths()])
+        )
+        self._restriction = Restriction(sequences_of(criteria), self._looked_at)
 
     def leaves(self) -> Iterator[Criterion]:
         """Give the criteria on single attributes, those in sequences too."""
@@ -137,43 +141,35 @@ class Query:
     def answer_with_loss(self, item: WorklistItem, transfer_syntax: str) -> Answer:
         """Give the response identifier for an item, and what it could not keep of its text.
 
-        Holds the requested attributes, and of sequences the items that match; besides them
-        (0008,0005) when the text needs it and (0008,0201) when the item has it.
+        Holds the requested attributes, and of sequences the items that match: the only item of a
+        sequence does, as the whole item does. Besides them (0008,0005) when the text needs it and
+        (0008,0201) when the item has it.
+
+        Cost: O(attributes), about half a microsecond for each that is stored.
         """
-        level = level_of(item, self._answered)
-        dialect = self.policy.dialect
-        found = returned(
-            level, self._returns, self._sequences, missing_empty=dialect.returns_missing_keys_empty
-        )
-        offset = level.elements.get(TIMEZONE_OFFSET_FROM_UTC)
-        if offset is not None and offset.value:
-            found[TIMEZONE_OFFSET_FROM_UTC] = offset
-        lost = 0
-        if dialect.transcodes_answers:
-            found, lost = self._transcoded(found, level)
-        elif has_special_text(found, level.character_set):
-            found = _with_character_set(found, level)
-        return Answer(encode(found.values(), transfer_syntax), lost)
+        if self.policy.dialect.transcodes_answers:
+            default = self.policy.default_character_set
+            return self._recoded(item, default if default.terms else _UNICODE, transfer_syntax)
+        if transfer_syntax not in TRANSCRIBED_SYNTAXES:
+            identifier = self.answer(item, EXPLICIT_VR_LITTLE_ENDIAN)
+            elements = decode(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+            return Answer(encode(elements.values(), transfer_syntax), 0)
+        written = self._written(item, transfer_syntax)
+        named = written.character_set_named(transfer_syntax)
+        if named is None:
+            return self._recoded(item, _UNICODE, transfer_syntax)._replace(lost_characters=0)
+        written.elements[SPECIFIC_CHARACTER_SET] = named
+        return Answer(written.data_set(), 0)
 
-    def _transcoded(self, found: Elements, level: Level) -> tuple[Elements, int]:
-        default = self.policy.default_character_set
-        target = default if default.terms else _UNICODE
-        elements, lost = recoded(level._replace(elements=found), target)
+    def _written(self, item: WorklistItem, transfer_syntax: str) -> Written:
+        missing_empty = self.policy.dialect.returns_missing_keys_empty
+        writer = Writer(item.data, transfer_syntax, missing_empty)
+        return writer.answer(self._form, self._restriction, item.character_set)
+
+    def _recoded(self, item: WorklistItem, target: CharacterSet, transfer_syntax: str) -> Answer:
+        """Answer in another character set, without the characters that it lacks."""
+        identifier = self._written(item, EXPLICIT_VR_LITTLE_ENDIAN).data_set()
+        stored = decode(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+        elements, lost = recoded(Level(stored, item.character_set), target)
         named = character_set_element(target.terms)
-        return {named.tag: named, **elements}, lost
-
-
-def _with_character_set(found: Elements, level: Level) -> Elements:
-    """Name the character set of the text, which stays as it is stored."""
-    stored = level.elements.get(SPECIFIC_CHARACTER_SET)
-    if stored is not None and stored.value:
-        return {stored.tag: stored, **found}
-    characters = level.character_set
-    if not characters.terms:
-        # The default set has no defined term, so the device could not be told how to read it.
-        characters = _UNICODE
-        found, _ = recoded(level._replace(elements=found), characters)
-    elif characters.terms == _ASCII_TERMS:
-        return found  # nobody knows the set of this text
-    named = character_set_element(characters.terms)
-    return {named.tag: named, **found}
+        return Answer(encode((named, *elements.values()), transfer_syntax), lost)
