@@ -19,6 +19,7 @@ from mwl.telemetry import (
     emit,
     enabled,
     error_text,
+    lines,
     write_together,
 )
 from support.telemetry import captured_log
@@ -127,14 +128,14 @@ def test_a_forged_line_stays_inside_its_value() -> None:
 
 
 def test_a_long_text_is_written_whole_and_not_remembered() -> None:
-    held = telemetry._quotes
+    held = lines._quotes
     held.clear()
-    for number in range(telemetry.QUOTES_KEPT + 5):
-        long = f"{number} " + "x" * telemetry.QUOTES_KEPT_LENGTH
+    for number in range(lines.QUOTES_KEPT + 5):
+        long = f"{number} " + "x" * lines.QUOTES_KEPT_LENGTH
         assert text_line("query", value=long).endswith(f' value="{long}"\n')
         assert text_line("query", value=f"short {number}").endswith(f' value="short {number}"\n')
-    assert 0 < len(held) <= telemetry.QUOTES_KEPT
-    assert max(map(len, held)) <= telemetry.QUOTES_KEPT_LENGTH
+    assert 0 < len(held) <= lines.QUOTES_KEPT
+    assert max(map(len, held)) <= lines.QUOTES_KEPT_LENGTH
 
 
 @pytest.mark.parametrize(
