@@ -91,6 +91,9 @@ _Entry = TypeVar("_Entry")
 Header = tuple[int, str, int]
 """Tag, VR and the bytes to the next element; 0 bytes when there is more to it than a value."""
 
+_Start = tuple[int, str, int, Element | None]
+"""The same, and the whole element where it has no value: most keys of a query are such."""
+
 _tag_of_element = itemgetter(0)
 
 _SWAP_TYPES = {"AT": "H", "OW": "H", "US": "H", "SS": "H"}
@@ -121,7 +124,7 @@ class _Syntax:
     order: str  # "<" or ">", as `struct` writes it
     item: struct.Struct  # tag and length of items and delimiters
     length: struct.Struct  # of 32 bits
-    headers: Table[bytes, Header]  # by the first eight bytes
+    headers: Table[bytes, _Start]  # by the first eight bytes
     begin: Callable[[int, str, int], bytes]  # up to the value, by tag, VR and length
     frames: "Table[tuple[int, str, int], _Frame]"  # around the value, by the same
 
@@ -168,6 +171,11 @@ def _look_implicit(start: bytes) -> Header:
     return tag, vr, 0 if special else 8 + length
 
 
+def _start(start: bytes, look: Callable[[bytes], Header]) -> _Start:
+    tag, vr, size = look(start)
+    return tag, vr, size, Element(tag, vr, b"") if size == len(start) else None
+
+
 _Frame = tuple[bytes, bytes, bool]
 """What stands before a value and what after it, and whether the value itself is written."""
 
@@ -205,7 +213,7 @@ def _explicit(order: str) -> _Syntax:
         order=order,
         item=struct.Struct(f"{order}HHI"),
         length=struct.Struct(f"{order}I"),
-        headers=Table(partial(look_explicit, order=order)),
+        headers=Table(partial(_start, look=partial(look_explicit, order=order))),
         begin=begin,
         frames=Table(partial(_frame, begin=begin)),
     )
@@ -216,7 +224,7 @@ _IMPLICIT = _Syntax(
     order="<",
     item=struct.Struct("<HHI"),
     length=struct.Struct("<I"),
-    headers=Table(_look_implicit),
+    headers=Table(partial(_start, look=_look_implicit)),
     begin=_begin_implicit,
     frames=Table(partial(_frame, begin=_begin_implicit)),
 )
@@ -326,12 +334,12 @@ def _read_elements(
     while position < end:
         start = position
         try:
-            tag, vr, size = headers[data[position : position + 8]]
+            tag, vr, size, element = headers[data[position : position + 8]]
         except DatasetError as error:
             raise DatasetError(error.message, offset=position, tag=error.tag) from None
         stop = position + size
         if size and stop <= end:
-            element = new(Element, (tag, vr, data[position + 8 : stop]))
+            element = element or new(Element, (tag, vr, data[position + 8 : stop]))
             position = stop
         elif tag == _ITEM_END and delimited:
             return _in_order(elements, ascending=ascending), position + 8
@@ -480,7 +488,7 @@ def read_meta(data: bytes, position: int) -> tuple[str | None, int]:
         if position == end and transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             break
         try:
-            tag, vr, size = headers[data[position : position + 8]]
+            tag, vr, size, _ = headers[data[position : position + 8]]
         except DatasetError as error:
             raise DatasetError(error.message, offset=position, tag=error.tag) from None
         start = position + 8
