@@ -3,7 +3,10 @@
 What a line says is in `mwl.telemetry`.
 """
 
+import errno
 import os
+import select
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -33,6 +36,7 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor, self._identity = _open(path)
+        self._output = _output_of(self._descriptor)
 
     def write(self, data: bytes) -> int:
         """Write at the end of the file of this name; see `Output`."""
@@ -41,7 +45,8 @@ class LogFile:
                 descriptor, identity = _open(self.path)
                 self.close()
                 self._descriptor, self._identity = descriptor, identity
-        return os.write(self._descriptor, data)
+                self._output = _output_of(descriptor)
+        return self._output.write(data)
 
     def close(self) -> None:
         """Close it."""
@@ -70,13 +75,42 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
 
 
 class _Descriptor:
-    """The file descriptor under a stream."""
+    """A file descriptor that takes what it is given at once."""
 
     def __init__(self, number: int) -> None:
         self._number = number
 
     def write(self, data: bytes) -> int:
         return os.write(self._number, data)
+
+
+READER_S = 1.0
+"""Seconds that whoever reads the log from a pipe or terminal is waited for, once: scanners wait
+meanwhile. From then on lines are lost until it reads again."""
+
+_PIECE_BYTES = 4096
+"""What a pipe that takes anything takes without a wait: PIPE_BUF, see pipe(7)."""
+
+
+class _Read(_Descriptor):
+    """The descriptor of a pipe, socket or terminal, which somebody has to read."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self._room = select.poll()
+        self._room.register(number, select.POLLOUT)
+        self._patience_ms = READER_S * 1000
+
+    def write(self, data: bytes) -> int:
+        if not self._room.poll(self._patience_ms):
+            self._patience_ms = 0
+            raise BlockingIOError(errno.EAGAIN, "nobody reads it")
+        self._patience_ms = READER_S * 1000
+        return super().write(data[:_PIECE_BYTES])
+
+
+def _output_of(number: int) -> Output:
+    return (_Descriptor if stat.S_ISREG(os.fstat(number).st_mode) else _Read)(number)
 
 
 def output_under(stream: TextIO | None) -> Output | None:
@@ -86,6 +120,6 @@ def output_under(stream: TextIO | None) -> Output | None:
     try:
         number = stream.fileno()
         stream.flush()
+        return _output_of(number)
     except (OSError, ValueError):
         return None  # a stream in memory, or a closed one
-    return _Descriptor(number)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mwl import telemetry
+from mwl import log_sink, telemetry
 from mwl.log_sink import LogFile
 from support.folder import open_descriptors
 
@@ -52,6 +52,27 @@ def test_a_file_that_another_took_the_place_of_is_left(sunk: Sunk, tmp_path: Pat
     sunk.path.touch()
     sunk.write("two")
     assert sunk.path.read_text() == "two\n"
+
+
+def fill_up(output: log_sink.Output) -> None:
+    for _ in range(1000):
+        output.write(b"x" * 5000)
+
+
+def test_who_reads_a_pipe_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_sink, "READER_S", 0.05)
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as _, os.fdopen(writer, "w") as stream:
+        output = log_sink.output_under(stream)
+        assert output is not None
+        with pytest.raises(BlockingIOError, match="nobody reads it"):
+            fill_up(output)
+        with pytest.raises(BlockingIOError):
+            output.write(b"x")
+        held = os.read(reader, 1 << 20)
+        assert output.write(b"y") == 1
+        assert os.read(reader, 1 << 20) == b"y"
+        assert set(held) == {ord("x")}
 
 
 def test_a_pipe_that_nobody_reads_is_not_waited_for(sunk: Sunk, tmp_path: Path) -> None:
