@@ -25,7 +25,8 @@ from mwl.intake import Intake
 from mwl.matching import DIALECTS, Policy
 from mwl.paths import is_folder
 from mwl.store import Store
-from mwl.store.directory import COMMENT, DirectoryStore, subfolder
+from mwl.store.directory import COMMENT, DirectoryStore
+from mwl.store.folder import subfolder
 from mwl.store.memory import MemoryStore
 from mwl.store.second_reader import Making, Parse, SecondReader
 from mwl.store.snapshot import Snapshot

@@ -7,7 +7,8 @@ from typing import get_args
 
 import pytest
 
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store.directory import DirectoryStore
+from mwl.store.folder import WatchMode
 from support.folder import Served, parse
 
 _ROUNDS = 300

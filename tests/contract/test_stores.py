@@ -8,7 +8,8 @@ import pytest
 
 from mwl.errors import StoreError
 from mwl.store import Store
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store.directory import DirectoryStore
+from mwl.store.folder import WatchMode
 from mwl.store.memory import MemoryStore
 from support.folder import Served, content, item, parse
 

@@ -20,7 +20,8 @@ from mwl.catalog import Catalog
 from mwl.dataset import ENCODINGS
 from mwl.errors import StoreError
 from mwl.item import is_worklist
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store.directory import DirectoryStore
+from mwl.store.folder import WatchMode
 from mwl.store.notify import Hint, Trust, Watch
 from mwl.store.snapshot import Snapshot
 from support.folder import bytes_of, content, parse, remember, settle
@@ -187,8 +188,8 @@ class FolderMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_notifications(self) -> None:
-        if self.store._watch is not None:
-            self.store._watch.__class__ = _Deaf
+        if self.store._folder.watch is not None:
+            self.store._folder.watch.__class__ = _Deaf
 
     @rule(limit=st.integers(1, 3))
     def read_a_little(self, limit: int) -> None:
@@ -233,8 +234,8 @@ class FolderMachine(RuleBasedStateMachine):
         before = self.expected()
         while not self.catalog.is_current(ticket):
             self.catalog.read(2)
-        if self.store._watch is not None:
-            self.store._watch.__class__ = Watch
+        if self.store._folder.watch is not None:
+            self.store._folder.watch.__class__ = Watch
         assert {name: bytes_of(items[0]) for name, items in self.catalog.sources.items()} == before
         assert len(self.catalog) == len(list(self.catalog)) == len(before)
 

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from mwl.catalog import Catalog
 from mwl.store import ABSENT, ANYTHING, PRESENT, Expected, Store, Write, entity_tag
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store.directory import DirectoryStore
+from mwl.store.folder import WatchMode
 from mwl.store.memory import MemoryStore
 from support.folder import bytes_of, content, parse
 

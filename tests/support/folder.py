@@ -14,7 +14,7 @@ from mwl.errors import DatasetError
 from mwl.item import WorklistItem
 from mwl.matching.stored import indexed_values
 from mwl.store import Remove, Store, Upsert
-from mwl.store.directory import WatchMode
+from mwl.store.folder import WatchMode
 from mwl.store.known import LOCAL_GRANULARITY_NS
 
 MODES: list[WatchMode] = [mode for mode in get_args(WatchMode) if mode != "auto"]

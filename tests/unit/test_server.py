@@ -13,7 +13,7 @@ from mwl.dataset import load_registry
 from mwl.find import READ_SLICE, Worklist
 from mwl.server import reading as reading_folder
 from mwl.site import Worklists, cache_folder
-from mwl.store import directory
+from mwl.store import mounts
 from mwl.store.snapshot import LEAST_FILES
 from support.datasets import data_set, file_of
 from support.folder import settle
@@ -53,7 +53,7 @@ def test_a_stopped_server_remembers_a_large_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that this means the same where temporary files are kept in memory.
-    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "MEMORY_FILE_SYSTEMS", frozenset())
     folder, cache = tmp_path / "worklists", tmp_path / "cache"
     folder.mkdir()
     for number in range(LEAST_FILES):

@@ -49,7 +49,7 @@ from mwl.site import (
     making_of,
     take_dictionary,
 )
-from mwl.store.directory import subfolder
+from mwl.store.folder import subfolder
 from mwl.text import escape
 from mwl.tls.contexts import client_context, server_context
 

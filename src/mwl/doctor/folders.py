@@ -18,8 +18,10 @@ from mwl.errors import StoreError
 from mwl.item import MAX_FILE_BYTES, is_worklist
 from mwl.matching import doubts
 from mwl.paths import exists, is_file, is_folder
-from mwl.store.directory import TRUSTED_FILE_SYSTEMS, DirectoryStore, WatchMode
-from mwl.store.filesystem import file_system_type, read_whole
+from mwl.store.directory import DirectoryStore
+from mwl.store.filesystem import read_whole
+from mwl.store.folder import WatchMode
+from mwl.store.mounts import TRUSTED_FILE_SYSTEMS, file_system_type
 from mwl.store.second_reader import Parse
 
 READ_SLICE = 64
@@ -386,7 +388,7 @@ def folders_of_titles(root: Path, subfolder: Callable[[Path, str], Path | None])
 
     Args:
         root: The folder that they are in.
-        subfolder: `mwl.store.directory.subfolder`.
+        subfolder: `mwl.store.folder.subfolder`.
     """
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     return [root / name for name in names if subfolder(root, name) == root / name]

@@ -2,18 +2,17 @@
 
 `notice` finds out what changed: from the kernel's notification where it can be trusted, else by
 comparing the folder with what is known of it. `read` then reads those files, each only when
-nobody is in the middle of writing it. What one file tells is in `mwl.store.filesystem`, the
-kernel's events are in `mwl.store.notify`, what spares reading in `mwl.store.snapshot` and
-`mwl.store.second_reader`, and docs/design/freshness.md has the reasons.
+nobody is in the middle of writing it. What is known of the files is in `mwl.store.files`, the
+folder around them in `mwl.store.folder`, who is still writing in `mwl.store.unfinished`; what one
+file tells is in `mwl.store.filesystem`, the kernel's events are in `mwl.store.notify`, what spares
+reading in `mwl.store.snapshot` and `mwl.store.second_reader`. docs/design/freshness.md has the
+reasons.
 
-No thread and no task; the clocks are the one that file time stamps are compared with and, for the
-wait for a writer, the monotonic one.
+No thread and no task.
 """
 
 import errno
-import hashlib
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,74 +20,26 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from mwl import telemetry
 from mwl.errors import DatasetError, StoreError, WriteError
-from mwl.item import MAX_FILE_BYTES, WorklistItem, is_worklist
-from mwl.store import Change, Remove, Sources, Upsert, Write
-from mwl.store.filesystem import (
-    Identity,
-    Reading,
-    Signature,
-    file_system_type,
-    identity_of,
-    look,
-    read_whole,
-    signature_at,
-    signature_of,
-    sole_status_at,
-)
-from mwl.store.known import LOCAL_GRANULARITY_NS, Known, Links, known_at
+from mwl.item import MAX_FILE_BYTES, is_worklist
+from mwl.store import Change, Sources, Upsert, Write
+from mwl.store.files import Files
+from mwl.store.filesystem import Reading, look, read_whole, signature_of, sole_status_at
+from mwl.store.folder import Folder, WatchMode
+from mwl.store.known import LOCAL_GRANULARITY_NS, Known, known_at
+from mwl.store.mounts import FileSystems, is_in_memory
 from mwl.store.notify import WHOLE, Hint, Trust, Watch
 from mwl.store.second_reader import Parse, Run, SecondReader
 from mwl.store.snapshot import Remembered, Snapshot
+from mwl.store.unfinished import PATIENCE_NS, Unfinished
 from mwl.store.writing import FolderWriter
-
-WatchMode = Literal["auto", "inotify", "scan"]
-
-TRUSTED_FILE_SYSTEMS = frozenset(
-    {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs"}
-    | {"tmpfs", "xfs", "zfs"}
-)
-"""Where every change is made by this kernel, so that inotify sees it."""
-
-MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
-"""Where a write through a mapping can leave all time stamps as they were, so that no signature says
-what a file holds after a time in which nobody watched."""
-
-_END_WILL_BE_TOLD = frozenset({Hint.APPEARED, Hint.TOUCHED})
-
-SETTLE_NS = 2_000_000_000
-"""Where no lease can tell, a file that does not parse, or whose end of writing was not told,
-counts as being written until it is this old."""
-
-PATIENCE_NS = 250_000_000
-"""How long queries wait for a writer who destroys a content that was whole before them: longer than
-a file takes to be written, and too short for anybody at a scanner to notice. Once for each."""
 
 COMMENT = "Worklist folder cannot be read; call the administrator"
 
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of this process or machine that say nothing about the file being opened."""
-
-_ATTEMPTS = 3
-"""How often to look for a moment in which the folder is not being replaced."""
-
-_AE_TITLE_FOLDER = re.compile(r"[A-Za-z0-9 \-:@_]{1,16}")
-
-
-def subfolder(root: Path, called_ae_title: str) -> Path | None:
-    """Give the folder of a called AE title, None for a title that could lead elsewhere.
-
-    Args:
-        root: The folder that holds one folder for each called AE title.
-        called_ae_title: As it came from the peer. Leading and trailing spaces are not
-            significant (PS3.5 Table 6.2-1).
-    """
-    if not _AE_TITLE_FOLDER.fullmatch(called_ae_title) or called_ae_title.isspace():
-        return None
-    return root / called_ae_title.strip(" ")
 
 
 @dataclass(slots=True)
@@ -127,11 +78,12 @@ class DirectoryStore:
         folder: May be missing, now or later: then `notice` fails until it is there.
         parse: Gives the items of a file.
         watch: "inotify" and "scan" say how changes are found; "auto" takes inotify on the file
-            systems of `TRUSTED_FILE_SYSTEMS`. Where inotify cannot be had, the folder is scanned.
+            systems of `mwl.store.mounts.TRUSTED_FILE_SYSTEMS`. Where inotify cannot be had, the
+            folder is scanned.
         snapshot: Where to remember the files for the next start.
         second_reader: What may help with the first load.
         now_ns: Clock to compare file time stamps with, nanoseconds since 1970.
-        patience_ns: See `PATIENCE_NS`.
+        patience_ns: See `mwl.store.unfinished.PATIENCE_NS`.
     """
 
     def __init__(
@@ -148,27 +100,17 @@ class DirectoryStore:
         self._path = str(folder)
         self._prefix = f"{self._path}{os.sep}"
         self._parse = parse
-        self._mode = watch
         self._now_ns = now_ns
-        self._watch: Watch | None = None
-        self._identity: Identity | None = None
-        self._was_mount_point = False
+        self._folder = Folder(self._path, watch)
+        self._file_systems = FileSystems()
         self._reason: str | None = None
-        self._fallback: str | None = None
-        self._known: dict[str, Known] = {}
-        self._links = Links()
-        self._unfinished: dict[str, Hint] = {}
-        self._patience_ns = patience_ns
-        self._overwritten: dict[str, int] = {}
-        """Files that were whole and are being written again before they were read, each with the
-        time until which the writer is waited for."""
+        self._files = Files(self._path, self._prefix)
+        self._unfinished = Unfinished(now_ns, patience_ns)
         self._ticket = 0
         self._wanted: int | None = None
         self._scan: _Scan | None = None
         self._waiting: dict[str, _Work] = {}
-        self._kinds: dict[int, str] = {}
-        self._writer = FolderWriter(folder, self._is_trusted, now_ns)
-        self._faults: dict[str, str] = {}
+        self._writer = FolderWriter(folder, self._file_systems.is_trusted, now_ns)
         self._snapshot = snapshot
         self._second_reader = second_reader
         self._second_run: Run | None = None
@@ -178,17 +120,17 @@ class DirectoryStore:
     @property
     def unreadable(self) -> Mapping[str, str]:
         """The files that are not served, each with the reason."""
-        return MappingProxyType(self._faults)
+        return MappingProxyType(self._files.faults)
 
     @property
     def is_watching(self) -> bool:
         """Whether changes are notified; otherwise the folder is scanned for every notice."""
-        return self._watch is not None
+        return self._folder.watch is not None
 
     @property
     def fallback(self) -> str | None:
         """Why the folder is scanned although that was not asked for; None without a reason."""
-        return self._fallback
+        return self._folder.fallback
 
     def notice(self) -> int:
         """Note every change that was complete before this call; see `mwl.store.Store`.
@@ -196,10 +138,10 @@ class DirectoryStore:
         Cost: with notification and no change, three system calls, plus one for each link.
         """
         try:
-            if identity_of(self._path) != self._identity:
+            if not self._folder.is_same():
                 self._start_over()
-            elif self._watch is not None:
-                self._note_events(self._watch)
+            elif self._folder.watch is not None:
+                self._note_events(self._folder.watch)
             else:
                 self._want_scan()
         except OSError as error:
@@ -225,13 +167,13 @@ class DirectoryStore:
 
     def is_current(self, ticket: int) -> bool:
         """Tell whether all work noted up to this ticket has been read."""
-        if self._identity is None:
+        if self._folder.identity is None:
             return False
         if self._scan is not None and self._scan.ticket <= ticket:
             return False
         if self._wanted is not None and self._wanted <= ticket:
             return False
-        if self._overwritten:
+        if self._unfinished.overwritten:
             return False
         # Tickets rise along `_waiting`, so its first entry has the lowest.
         return not self._waiting or next(iter(self._waiting.values())).ticket > ticket
@@ -243,11 +185,7 @@ class DirectoryStore:
         self.notice()
         if self._scan is not None:
             return None if self._scan.is_deep else self._ticket
-        young = [
-            name
-            for name, known in self._known.items()
-            if known.is_proven and not known.is_settled and name not in self._links.names
-        ]
+        young = self._files.unsettled()
         self._ticket += bool(young)
         for name in young:
             self._waiting.setdefault(name, _Work(self._ticket, Hint.TOUCHED))
@@ -259,11 +197,10 @@ class DirectoryStore:
             return
         self._is_news = False
         try:
-            is_in_memory = file_system_type(Path(self._path)) in MEMORY_FILE_SYSTEMS
-            if is_in_memory or len(sources) < self._snapshot.least_files:
+            if is_in_memory(Path(self._path)) or len(sources) < self._snapshot.least_files:
                 self._snapshot.remove()
             else:
-                yield from self._snapshot.write(self._settled(sources))
+                yield from self._snapshot.write(self._files.settled(sources))
         except OSError as error:
             reason = error.strerror or str(error)
             telemetry.emit("snapshot_failed", path=str(self._snapshot.path), reason=reason)
@@ -272,23 +209,13 @@ class DirectoryStore:
             self._is_news = True
             raise
 
-    def _settled(self, sources: Sources) -> Iterator[Remembered]:
-        """Give the files of which any later change will show in their signature."""
-        for name in list(sources):
-            known = self._known.get(name)
-            if known is None or known.signature is None or name not in sources:
-                continue
-            is_sole = name not in self._links.names
-            if known.is_proven and known.is_settled and is_sole and known.signature.is_fine:
-                yield Remembered(name, known.signature, sources[name])
-
     def content(self, source: str) -> bytes | None:
         """Give what a file holds now; see `mwl.store.Store`."""
         return self._writer.content(source)
 
     def changed_ns(self, source: str) -> int | None:
         """Tell when a file was last written; see `mwl.store.Store`."""
-        known = self._known.get(source)
+        known = self._files.known.get(source)
         return known.signature.modified_ns if known and known.signature else None
 
     def write(self, writes: Sequence[Write]) -> list[WriteError | None]:
@@ -297,12 +224,9 @@ class DirectoryStore:
 
     def close(self) -> None:
         """Release the notification descriptor. A later `notice` starts over."""
-        self._identity = None
-        self._overwritten.clear()
+        self._folder.close()
+        self._unfinished.overwritten.clear()
         self._end_second_run()
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
 
     # The folder
 
@@ -313,70 +237,19 @@ class DirectoryStore:
             OSError: It is missing, unreadable, or being replaced all the time.
         """
         self.close()
-        self._kinds.clear()
-        for _ in range(_ATTEMPTS):
-            identity = identity_of(self._path)
-            self._watch = self._open_watch()
-            if identity == identity_of(self._path):
-                break
-            self.close()
-        else:
-            raise OSError(errno.ESTALE, "folder is being replaced")
-        self._require_mount()
-        self._identity = identity
+        self._file_systems.forget()
+        self._folder.open()
         self._compare_all(is_deep=True)
         if self._reason is not None:
             self._reason = None
             telemetry.emit("store_available", folder=self._path)
 
-    def _require_mount(self) -> None:
-        """Refuse the folder that a file system was mounted on and is not any more.
-
-        It is most often empty, and an empty list would say that nobody is scheduled.
-        """
-        is_mount_point = os.path.ismount(os.path.realpath(self._path))
-        if self._was_mount_point and not is_mount_point:
-            self.close()
-            raise OSError(errno.ENODEV, "nothing is mounted there any more")
-        self._was_mount_point = is_mount_point
-
     def _is_another(self) -> bool:
         """Tell whether another folder stands in its place; then that one is being compared."""
-        if identity_of(self._path) == self._identity:
+        if self._folder.is_same():
             return False
         self._start_over()
         return True
-
-    def _open_watch(self) -> Watch | None:
-        """Choose how changes are found; None stands for scanning."""
-        kind = file_system_type(Path(self._path))
-        if self._mode == "scan":
-            return None
-        if self._mode == "auto" and kind not in TRUSTED_FILE_SYSTEMS:
-            reason = f"file system {kind or 'unknown'}"
-        else:
-            try:
-                return Watch(self._path)
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                raise
-            except OSError as error:
-                reason = error.strerror or str(error)
-        if reason != self._fallback:
-            self._fallback = reason
-            telemetry.emit("watch_fallback", folder=self._path, reason=reason)
-        return None
-
-    def _is_trusted(self, device: int, path: str) -> bool:
-        """Tell whether leases mean what they say on the device that a path leads to.
-
-        NFS refuses a lease with EAGAIN when nobody is writing, and knows of no other writers.
-        """
-        return self._kind_of(device, path) in TRUSTED_FILE_SYSTEMS
-
-    def _kind_of(self, device: int, path: str) -> str:
-        if (kind := self._kinds.get(device)) is None:
-            kind = self._kinds[device] = file_system_type(Path(path))
-        return kind
 
     def _lose(self, reason: str) -> StoreError:
         """Close the folder and give the error for everybody who asks until it is back."""
@@ -405,20 +278,15 @@ class DirectoryStore:
             raise error
         if self._is_another():
             return False
-        self._require_access()
+        self._folder.require_access()
         return True
-
-    def _require_access(self) -> None:
-        effective = os.access in os.supports_effective_ids
-        if not os.access(self._path, os.R_OK | os.X_OK, effective_ids=effective):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     # Noting
 
     def _note_events(self, watch: Watch) -> None:
         # The end of writing is told a moment before a lease can be had, and a writer may end
         # without an event (a mapping): so files that were being written are asked every time.
-        hints, self._unfinished = self._unfinished, {}
+        hints = self._unfinished.take()
         trust = watch.drain(hints)
         if trust is not WHOLE:
             if trust is Trust.ENDED:
@@ -426,8 +294,8 @@ class DirectoryStore:
             else:
                 self._compare_all(is_deep=False)
             return
-        for name in self._links.names:
-            if name not in hints and self._is_changed(name):
+        for name in self._files.links.names:
+            if name not in hints and self._files.is_changed(name):
                 hints[name] = Hint.LISTED
         if not hints:
             return
@@ -441,13 +309,6 @@ class DirectoryStore:
                 return
             if hint is not Hint.TOUCHED:
                 work.hint = hint
-
-    def _is_changed(self, name: str) -> bool:
-        known = self._known.get(name)
-        signature = signature_at(self._prefix + name)
-        if known is None:
-            return signature is not None
-        return not known.is_settled or known.signature != signature
 
     def _want_scan(self) -> None:
         """Ask for a comparison that begins after this call."""
@@ -471,19 +332,19 @@ class DirectoryStore:
         """
         with os.scandir(self._path) as entries:
             names = list(filter(is_worklist, [entry.name for entry in entries]))
-        self._require_access()
+        self._folder.require_access()
         self._wanted = None
         # An empty folder gives no other occasion to remove what other settings remembered of it.
         self._is_news = self._is_news or not names
         unread = dict.fromkeys(names)
-        is_first = is_deep and not self._known
+        is_first = is_deep and not self._files.known
         self._end_second_run()
         self._scan = _Scan(
             ticket,
             is_deep,
             is_first,
             unread,
-            self._known.keys() - unread.keys(),
+            self._files.known.keys() - unread.keys(),
             self._snapshot.read() if self._snapshot and is_first else iter(()),
         )
 
@@ -500,8 +361,8 @@ class DirectoryStore:
         if self._wanted is not None:
             self._begin_scan(self._wanted, is_deep=False)
             return 1
-        if self._overwritten:
-            self._refresh([(name, Hint.FINISHED) for name in self._overwritten], changes)
+        if overwritten := self._unfinished.overwritten:
+            self._refresh([(name, Hint.FINISHED) for name in overwritten], changes)
         return 0  # whoever still waits lets others have their turn first
 
     def _step_of_scan(self, scan: _Scan, limit: int, changes: list[Change]) -> int:
@@ -525,9 +386,9 @@ class DirectoryStore:
         return 1
 
     def _start_second_reader(self, files: int) -> None:
-        if self._second_reader is None or self._identity is None:
+        if self._second_reader is None or self._folder.identity is None:
             return
-        if not self._is_shown(self._identity[0], self._path):
+        if not self._file_systems.is_shown(self._folder.identity[0], self._path):
             return  # nothing of what it would read could be taken over
         try:
             self._second_run = self._second_reader.start(self._prefix, files)
@@ -565,7 +426,7 @@ class DirectoryStore:
             [
                 (name, Hint.LISTED)
                 for name in names
-                if is_deep or name not in self._known or self._is_changed(name)
+                if is_deep or name not in self._files.known or self._files.is_changed(name)
             ],
             changes,
         )
@@ -574,13 +435,13 @@ class DirectoryStore:
         if self._is_another():
             return
         self._scan = None
-        if scan.is_deep or self._watch is not None:
-            skipped = len(self.unreadable)
+        if scan.is_deep or self._folder.watch is not None:
+            known, skipped = self._files.known, len(self.unreadable)
             telemetry.emit(
                 "folder_loaded",
                 folder=self._path,
-                files=len(self._known) - skipped,
-                items=sum(known.count for known in self._known.values()),
+                files=len(known) - skipped,
+                items=sum(each.count for each in known.values()),
                 skipped=skipped,
             )
 
@@ -588,10 +449,9 @@ class DirectoryStore:
         self, remembered: list[Remembered], unread: dict[str, None], changes: list[Change]
     ) -> None:
         """Take the items of those files that are as they were when they were remembered."""
-        known, links, prefix = self._known, self._links, self._prefix
         settled_ns = self._now_ns() - LOCAL_GRANULARITY_NS
         for name, signature, items in remembered:
-            path = prefix + name
+            path = self._prefix + name
             status = sole_status_at(path) if name in unread else None
             if (
                 status is None
@@ -600,20 +460,12 @@ class DirectoryStore:
                 or signature.modified_ns > settled_ns
                 or signature.changed_ns > settled_ns
                 # Where a file can change without that being seen in its signature, it is read.
-                or not self._is_shown(status.st_dev, path)
+                or not self._file_systems.is_shown(status.st_dev, path)
             ):
                 self._is_news = True
                 continue
             del unread[name]
-            # None of them was known before, so this is all that `_record` would do.
-            known[name] = Known(signature, True, True, None, None, len(items))
-            links.note(name, signature, is_linked=False)
-            changes.append(Upsert(name, items))
-
-    def _is_shown(self, device: int, path: str) -> bool:
-        """Tell whether every change of a file will show in its signature there."""
-        kind = self._kind_of(device, path)
-        return kind in TRUSTED_FILE_SYSTEMS and kind not in MEMORY_FILE_SYSTEMS
+            self._files.recall(name, signature, items, changes)
 
     def _refresh(self, work: list[tuple[str, Hint]], changes: list[Change]) -> None:
         """Read files, each if it is complete, and add what that changes to `changes`.
@@ -623,13 +475,13 @@ class DirectoryStore:
         """
         self._is_news = self._is_news or bool(work)
         # Looked at before the files are: a write after this moment may not count as settled.
-        now_ns = self._now_ns()
+        now_ns, is_trusted = self._now_ns(), self._file_systems.is_trusted
         readings: list[tuple[str, Hint, Reading]] = []
         for name, hint in work:
             try:
-                reading = read_whole(self._prefix + name, MAX_FILE_BYTES, self._is_trusted)
+                reading = read_whole(self._prefix + name, MAX_FILE_BYTES, is_trusted)
             except BlockingIOError:
-                self._put_off(name, hint)
+                self._unfinished.put_off(name, hint)
             except OSError as error:
                 if self._require_folder(error):
                     self._note_failure(name, error, changes)
@@ -638,71 +490,44 @@ class DirectoryStore:
             else:
                 readings.append((name, hint, reading))
         for name, hint, reading in readings:
-            if self._may_be_growing(name, hint, reading):
-                self._unfinished[name] = hint
+            if self._unfinished.may_be_growing(hint, reading, self._files.known.get(name)):
+                self._unfinished.add(name, hint)
             else:
                 self._accept(name, hint, reading, now_ns, changes)
-
-    def _put_off(self, name: str, hint: Hint) -> None:
-        """Look again at a file that somebody is writing: soon where its last content was whole."""
-        if hint is Hint.FINISHED:
-            now_ns = time.monotonic_ns()
-            if now_ns < self._overwritten.setdefault(name, now_ns + self._patience_ns):
-                return
-            del self._overwritten[name]
-            hint = Hint.TOUCHED
-        self._unfinished[name] = hint
-
-    def _may_be_growing(self, name: str, hint: Hint, reading: Reading) -> bool:
-        """Tell whether the end of writing a file will be told, and must be waited for."""
-        if reading.is_proven or reading.is_linked or hint not in _END_WILL_BE_TOLD:
-            return False
-        if not self._is_young(reading.signature):
-            return False
-        known = self._known.get(name)
-        # Only its attributes changed: what was complete is complete.
-        return (
-            known is None
-            or known.signature is None
-            or known.signature.content != reading.signature.content
-        )
-
-    def _is_young(self, signature: Signature) -> bool:
-        return 0 <= self._now_ns() - signature.newest_ns < SETTLE_NS
 
     def _accept(
         self, name: str, hint: Hint, reading: Reading, now_ns: int, changes: list[Change]
     ) -> None:
         """Take the bytes of a file, read after `now_ns`, as its content."""
-        known = self._known.get(name)
         new = known_at(now_ns, reading.signature, is_proven=reading.is_proven)
-        items: tuple[WorklistItem, ...] | None = None
         if isinstance(reading.data, str):
             new.fault = reading.data
-        else:
-            new.digest = hashlib.blake2b(reading.data, digest_size=16).digest()
-            if known is not None and known.digest == new.digest:
-                new.fault, new.count = known.fault, known.count
-            else:
-                try:
-                    items = self._parse(name, reading.data)
-                    new.count = len(items)
-                except DatasetError as error:
-                    if self._may_be_cut_short(hint, reading):
-                        self._unfinished[name] = hint
-                        return
-                    new.fault = str(error)
-                except MemoryError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - a fault of ours costs no other file
-                    telemetry.emit("internal_error", folder=self._path, source=name, error=error)
-                    new.fault = f"internal error ({type(error).__name__})"
-        if items is not None:
-            changes.append(Upsert(name, items))  # before it counts as known, whatever fails between
+        elif not self._files.is_content_known(name, new, reading.data):
+            try:
+                self._read_items(name, new, reading.data, changes)
+            except DatasetError as error:
+                if self._unfinished.may_be_cut_short(hint, reading):
+                    self._unfinished.add(name, hint)
+                    return
+                new.fault = str(error)
         self._record(name, new, changes, is_linked=reading.is_linked)
 
-    def _may_be_cut_short(self, hint: Hint, reading: Reading) -> bool:
-        return not reading.is_proven and hint is Hint.LISTED and self._is_young(reading.signature)
+    def _read_items(self, name: str, new: Known, data: bytes, changes: list[Change]) -> None:
+        """Make the items of a file; a fault of ours in doing so costs no other file.
+
+        Raises:
+            DatasetError: The bytes are no worklist file.
+        """
+        try:
+            items = self._parse(name, data)
+            new.count = len(items)
+        except (DatasetError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            telemetry.emit("internal_error", folder=self._path, source=name, error=error)
+            new.fault = f"internal error ({type(error).__name__})"
+        else:
+            changes.append(Upsert(name, items))  # before it counts as known, whatever fails between
 
     def _note_failure(self, name: str, error: OSError, changes: list[Change]) -> None:
         """Take it as a fact that a file cannot be opened, or is not there."""
@@ -713,37 +538,16 @@ class DirectoryStore:
             new.fault = error.strerror or str(error)
             self._record(name, new, changes, is_linked=is_linked)
             return
-        known = self._known.pop(name, None)
-        self._faults.pop(name, None)
-        self._unfinished.pop(name, None)
-        self._overwritten.pop(name, None)
-        self._links.forget(name, known)
-        if is_linked:
-            self._links.names.add(name)  # a symbolic link to what is not there yet
-        if known is not None and known.fault is None:
-            changes.append(Remove(name))
+        self._unfinished.end(name)
+        self._files.drop(name, changes, is_linked=is_linked)
 
     def _record(self, name: str, new: Known, changes: list[Change], *, is_linked: bool) -> None:
         """Keep what is now known of a file; a fault is told once and ends its being served."""
-        old = self._known.get(name)
-        self._known[name] = new
-        self._unfinished.pop(name, None)
-        self._overwritten.pop(name, None)
-        self._links.forget(name, old)
-        other = self._links.note(name, new.signature, is_linked=is_linked)
-        self._faults.pop(name, None)
-        if new.fault is not None:
-            self._faults[name] = new.fault
-            self._report_fault(name, old, new)
-            if old is not None and old.fault is None:
-                changes.append(Remove(name))
+        self._unfinished.end(name)
+        other = self._files.keep(name, new, changes, is_linked=is_linked)
         if other is not None:
             # It may have been changed under this name, of which nothing was told.
             self._refresh([(other, Hint.LISTED)], changes)
-
-    def _report_fault(self, name: str, old: Known | None, new: Known) -> None:
-        if old is None or (old.fault, old.digest) != (new.fault, new.digest):
-            telemetry.emit("file_skipped", folder=self._path, source=name, reason=new.fault)
 
 
 def _reason_of(error: BaseException) -> str:

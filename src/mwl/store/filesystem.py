@@ -3,13 +3,12 @@
 The question behind this module is "is somebody still writing it?", and only Linux leases answer
 it. Which files to read, and when, is the business of `mwl.store.directory`.
 
-Source: fcntl(2), section "Leases"; proc_pid_mountinfo(5).
+Source: fcntl(2), section "Leases".
 """
 
 import errno
 import fcntl
 import os
-import re
 import signal
 import stat
 from collections.abc import Callable
@@ -30,8 +29,6 @@ _new = tuple.__new__
 
 Identity = tuple[int, int] | tuple[int, int, int, int]
 """Device and inode of a file or folder; behind a symbolic link, also inode and time of that."""
-
-MOUNTS = Path("/proc/self/mountinfo")
 
 
 class Signature(NamedTuple):
@@ -223,32 +220,3 @@ def _read_bytes(descriptor: int, size: int) -> bytes:
     while (missing := size - sum(map(len, pieces))) > 0 and pieces[-1]:
         pieces.append(os.read(descriptor, missing))
     return b"".join(pieces)
-
-
-def file_system_type(folder: Path, mounts: Path = MOUNTS) -> str:
-    """Name the type of the file system that a folder is on, such as `ext4`; "" if unknown.
-
-    The device number would be the shorter way, but btrfs reports another one than it mounts.
-    """
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        place = folder.resolve()
-    except OSError:
-        return ""
-    best, best_length = "", -1
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        columns = fields.split(" ")
-        if len(columns) < 5:
-            continue
-        mount_point = Path(_unescape(columns[4]))
-        length = len(mount_point.parts)
-        # Equal length: mounted over the earlier one.
-        if length >= best_length and place.is_relative_to(mount_point):
-            best, best_length = rest.split(" ", 1)[0], length
-    return best
-
-
-def _unescape(text: str) -> str:
-    """Undo the octal escapes of mountinfo: space, tab, newline, backslash."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

@@ -9,7 +9,8 @@ import pytest
 
 from mwl.doctor import Finding, folders
 from mwl.doctor.folders import Contents, Leases
-from mwl.store.directory import TRUSTED_FILE_SYSTEMS, WatchMode, subfolder
+from mwl.store.folder import WatchMode, subfolder
+from mwl.store.mounts import TRUSTED_FILE_SYSTEMS
 from mwl.store.second_reader import Making
 from support.users import as_root, nobody
 from support.worklist_files import put, step, worklist
@@ -162,7 +163,7 @@ def test_the_server_itself_is_asked_how_it_watches(
 ) -> None:
     assert contents(folder, "inotify").is_watching
     assert not contents(folder, "scan").is_watching
-    monkeypatch.setattr("mwl.store.directory.file_system_type", lambda _: "nfs4")
+    monkeypatch.setattr("mwl.store.mounts.file_system_type", lambda _: "nfs4")
     found = contents(folder)
     assert (found.is_watching, found.fallback) == (False, "file system nfs4")
 

@@ -11,10 +11,11 @@ import pytest
 
 from mwl.errors import StoreError
 from mwl.item import WorklistItem
-from mwl.store import directory, filesystem
+from mwl.store import directory, filesystem, mounts
 from mwl.store.directory import DirectoryStore
 from mwl.store.known import COARSE_GRANULARITY_NS
 from mwl.store.placing import place
+from mwl.store.unfinished import SETTLE_NS
 from support.folder import Events, Served, content, named, parse, unprivileged
 
 OLD, NEW = content("old"), content("new")
@@ -275,7 +276,7 @@ def test_without_leases_a_file_linked_in_is_taken_when_it_has_settled(folder: Pa
     os.link(f"/proc/self/fd/{descriptor}", folder / "a.wl", src_dir_fd=descriptor)
     os.close(descriptor)
     assert served.look() == {}
-    late_ns = directory.SETTLE_NS
+    late_ns = SETTLE_NS
     assert served.look() == {"a.wl": NEW}
     served.store.close()
 
@@ -330,7 +331,7 @@ def test_a_file_counts_as_settled_by_the_time_before_it_was_read(
     store = DirectoryStore(folder, parse, watch="scan", now_ns=lambda: clock_ns)
     Served(store).look()
     # What was written while it was read would have the time stamp that is known of it.
-    assert not store._known["a.wl"].is_settled
+    assert not store._files.known["a.wl"].is_settled
 
 
 @pytest.mark.usefixtures("no_leases")
@@ -348,7 +349,7 @@ def test_without_leases_a_scan_takes_a_young_fragment_for_unfinished(
     (folder / "a.wl").write_bytes(NEW[:3])
     assert served.look() == {"a.wl": OLD}
     assert not named(events, "file_skipped")
-    late_ns = directory.SETTLE_NS
+    late_ns = SETTLE_NS
     assert served.look() == {}
     assert len(named(events, "file_skipped")) == 1
 
@@ -377,7 +378,7 @@ def test_a_file_system_whose_leases_mean_nothing_is_not_asked_for_one(
     def refuse(*_: int) -> int:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(directory, "file_system_type", lambda _: "nfs4")
+    monkeypatch.setattr(mounts, "file_system_type", lambda _: "nfs4")
     monkeypatch.setattr(fcntl, "fcntl", refuse)
     (folder / "a.wl").write_bytes(NEW)
     assert scanned.look() == {"a.wl": NEW}

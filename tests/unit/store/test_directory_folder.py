@@ -11,8 +11,9 @@ import pytest
 
 from mwl.errors import ERROR_COMMENT_LIMIT, StoreError
 from mwl.item import WorklistItem
-from mwl.store import directory, notify
-from mwl.store.directory import COMMENT, DirectoryStore, WatchMode, subfolder
+from mwl.store import mounts, notify
+from mwl.store.directory import COMMENT, DirectoryStore
+from mwl.store.folder import WatchMode
 from support.folder import (
     MODES,
     Events,
@@ -316,7 +317,7 @@ def test_auto_watches_a_trusted_file_system_and_scans_any_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
     for kind, is_watching in (("ext4", True), ("nfs4", False), ("", False)):
-        monkeypatch.setattr(directory, "file_system_type", lambda _, kind=kind: kind)
+        monkeypatch.setattr(mounts, "file_system_type", lambda _, kind=kind: kind)
         store = DirectoryStore(folder, parse)
         store.notice()
         assert store.is_watching == is_watching
@@ -332,7 +333,7 @@ def test_a_kernel_limit_leads_to_scanning_with_one_warning(
     def refuse(_: str) -> notify.Watch:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(directory, "Watch", refuse)
+    monkeypatch.setattr("mwl.store.folder.Watch", refuse)
     served = Served(DirectoryStore(folder, parse, watch="inotify"))
     served.look()
     (folder / "a.wl").write_bytes(OLD)
@@ -361,23 +362,3 @@ def test_close_gives_every_descriptor_back(folder: Path) -> None:
         served.store.close()
         served.store.close()
     assert open_descriptors() == before
-
-
-# Folders per called AE title
-
-
-@pytest.mark.parametrize("title", ["CT1", "A", "ABCDEFGHIJKLMNOP", "a-b:c@d_e f"])
-def test_the_folder_of_a_called_ae_title_is_below_the_root(tmp_path: Path, title: str) -> None:
-    assert subfolder(tmp_path, title) == tmp_path / title
-
-
-def test_spaces_around_a_called_ae_title_do_not_count(tmp_path: Path) -> None:
-    assert subfolder(tmp_path, " CT1 ") == tmp_path / "CT1"
-
-
-@pytest.mark.parametrize(
-    "title",
-    ["", "   ", ".", "..", "../X", "a/b", "a\\b", "a.b", "A" * 17, "A\n", "A\0", "Ä", "\u0661"],
-)
-def test_a_called_ae_title_that_could_leave_the_root_is_refused(tmp_path: Path, title: str) -> None:
-    assert subfolder(tmp_path, title) is None

@@ -17,8 +17,9 @@ from mwl.config import of_folder
 from mwl.dataset import ENCODINGS
 from mwl.item import WorklistItem
 from mwl.site import Worklists
-from mwl.store import directory, second_reader
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store import mounts, second_reader
+from mwl.store.directory import DirectoryStore
+from mwl.store.folder import WatchMode
 from mwl.store.known import LOCAL_GRANULARITY_NS
 from mwl.store.second_reader import Making, Run, SecondReader
 from mwl.store.snapshot import Snapshot
@@ -36,7 +37,7 @@ def small_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(second_reader, "FILES_AT_A_TIME", 3)
     monkeypatch.setattr(second_reader, "_cores", lambda: 2)
     # So that these tests mean the same where temporary files are kept in memory.
-    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "MEMORY_FILE_SYSTEMS", frozenset())
 
 
 def worklist_file(patient_id: str) -> bytes:
@@ -388,7 +389,7 @@ def test_a_small_folder_and_a_single_core_have_none(
 def test_where_signatures_do_not_tell_there_is_none(
     watched: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "TRUSTED_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "TRUSTED_FILE_SYSTEMS", frozenset())
     watched.catalog.notice()
     watched.catalog.read(1)
     assert watched.store._second_run is None

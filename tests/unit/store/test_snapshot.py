@@ -16,10 +16,12 @@ import mwl
 from mwl.catalog import Catalog
 from mwl.dataset import ENCODINGS, CharacterSet
 from mwl.item import WorklistItem
-from mwl.store import directory
-from mwl.store.directory import DirectoryStore, WatchMode
-from mwl.store.filesystem import Signature, file_system_type, look
+from mwl.store import mounts
+from mwl.store.directory import DirectoryStore
+from mwl.store.filesystem import Signature, look
+from mwl.store.folder import WatchMode
 from mwl.store.known import COARSE_GRANULARITY_NS
+from mwl.store.mounts import file_system_type
 from mwl.store.snapshot import Remembered, Snapshot
 from support.folder import (
     MODES,
@@ -89,7 +91,7 @@ def site(
     folder: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Site:
     # So that these tests mean the same where temporary files are kept in memory.
-    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "MEMORY_FILE_SYSTEMS", frozenset())
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     settle(folder)
@@ -179,7 +181,7 @@ def test_what_is_newer_than_the_clock_is_read(remembered: Site) -> None:
 def test_files_of_a_file_system_that_became_untrusted_are_read(
     remembered: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "TRUSTED_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "TRUSTED_FILE_SYSTEMS", frozenset())
     assert remembered.run() == FILES
     assert sorted(remembered.parsed) == sorted(FILES)
 
@@ -187,16 +189,16 @@ def test_files_of_a_file_system_that_became_untrusted_are_read(
 def test_of_a_file_system_in_memory_nothing_is_remembered(
     remembered: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "file_system_type", lambda _: "kept in memory")
-    monkeypatch.setattr(directory, "TRUSTED_FILE_SYSTEMS", frozenset({"kept in memory"}))
-    monkeypatch.setattr(directory, "MEMORY_FILE_SYSTEMS", frozenset({"kept in memory"}))
+    monkeypatch.setattr(mounts, "file_system_type", lambda _: "kept in memory")
+    monkeypatch.setattr(mounts, "TRUSTED_FILE_SYSTEMS", frozenset({"kept in memory"}))
+    monkeypatch.setattr(mounts, "MEMORY_FILE_SYSTEMS", frozenset({"kept in memory"}))
     assert remembered.run() == FILES
     assert sorted(remembered.parsed) == sorted(FILES)
     assert list(remembered.cache.iterdir()) == []
 
 
 @pytest.mark.skipif(
-    file_system_type(MEMORY) not in directory.MEMORY_FILE_SYSTEMS,
+    file_system_type(MEMORY) not in mounts.MEMORY_FILE_SYSTEMS,
     reason=f"{MEMORY} is no file system in memory",
 )
 def test_a_write_through_a_mapping_that_leaves_no_time_stamp_is_seen(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mwl.errors import InputError, SourceChanged, StoreError, WriteError
 from mwl.store import ABSENT, ANYTHING, PRESENT, Expected, Store, Write, entity_tag
 from mwl.store import placing as placing_module
 from mwl.store import writing as writing_module
-from mwl.store.directory import DirectoryStore, WatchMode
+from mwl.store.directory import DirectoryStore
 from mwl.store.memory import MemoryStore
 from mwl.store.placing import Staged
 from mwl.store.writing import LEFTOVER_AGE_NS, NAME_LIMIT_BYTES, FolderWriter, require_safe
@@ -52,8 +52,7 @@ def shown(catalog: Catalog) -> dict[str, bytes]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     found: Store = MemoryStore(parse)
     if request.param != "memory":
-        mode: WatchMode = request.param
-        found = DirectoryStore(tmp_path, parse, watch=mode)
+        found = DirectoryStore(tmp_path, parse, watch=request.param)
     yield found
     found.close()
 
