@@ -13,20 +13,19 @@ import pytest
 from mwl.dataset import IMPLICIT_VR_LITTLE_ENDIAN, encode
 from mwl.net.client import associate
 from mwl.wire.association import Limits
-from mwl.wire.dimse import (
-    Command,
-    CommandField,
-    Status,
-    decode_command,
-    frame_command,
-    frame_dataset,
-)
-from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION
-from mwl.wire.pdu import AssociateRequest, ProposedContext, ReleaseRequest, UserInformation
-from mwl.wire.pdu import encode as encode_pdu
+from mwl.wire.dimse import Command, Status
+from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
 from support.callbacks import site_of
 from support.items import elements
 from support.listener import Listening, RawPeer, listening
+from support.raw_requests import (
+    RELEASE,
+    RELEASE_RP,
+    associated,
+    cancel_request,
+    find_request,
+    hear_status,
+)
 from support.telemetry import captured_log
 from support.worklist import Site
 
@@ -138,62 +137,26 @@ async def test_a_callback_over_its_time_fails_its_query_and_no_other(tmp_path: P
         )
 
 
-ASSOCIATE = encode_pdu(
-    AssociateRequest(
-        called_ae_title="MWL",
-        calling_ae_title="RAW",
-        contexts=(
-            ProposedContext(1, MODALITY_WORKLIST_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),
-            ProposedContext(3, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),
-        ),
-        user_information=UserInformation(max_length=16384, implementation_class_uid="1.2.3"),
-    )
-)
-
-
-def find_request(message_id: int, patient_id: str) -> bytes:
-    command = Command(
-        field=CommandField.C_FIND_RQ,
-        message_id=message_id,
-        affected_sop_class_uid=MODALITY_WORKLIST_FIND,
-        priority=0,
-        has_dataset=True,
-    )
+def find_patient(message_id: int, patient_id: str) -> bytes:
     identifier = encode(elements({"PatientID": patient_id}).values(), IMPLICIT_VR_LITTLE_ENDIAN)
-    return frame_command(1, command, 16384) + frame_dataset(1, identifier, 16384)
-
-
-def cancel_request(message_id: int) -> bytes:
-    command = Command(field=CommandField.C_CANCEL_RQ, message_id_being_responded_to=message_id)
-    return frame_command(1, command, 16384)
-
-
-async def associated(at: Listening) -> RawPeer:
-    peer = await RawPeer.connect(at.port)
-    await peer.say(ASSOCIATE)
-    assert (await peer.hear())[0] == 2
-    return peer
+    return find_request(message_id, identifier=identifier)
 
 
 async def final(peer: RawPeer) -> Command:
     """Give the next final response."""
-    while True:
-        _, body = await peer.hear()
-        if body[5] & 1:  # a command: PS3.8 E.2
-            command = decode_command(body[6:])
-            if command.status != Status.PENDING:
-                return command
+    _, command = await hear_status(peer)
+    return command
 
 
 async def test_a_cancel_ends_a_query_while_its_callback_runs(tmp_path: Path) -> None:
     async with waiting(tmp_path) as site:
         peer = await associated(site.at)
-        await peer.say(find_request(1, "WAIT"))
+        await peer.say(find_patient(1, "WAIT"))
         await site.entered()
         await peer.say(cancel_request(1))
         assert (await final(peer)).status == Status.CANCEL
         # The association is free for the next query, although the callback still runs.
-        await peer.say(find_request(2, "P1"))
+        await peer.say(find_patient(2, "P1"))
         assert (await final(peer)).status == Status.SUCCESS
         events = await site.heard(2)
         assert [event.status for event in events] == [Status.CANCEL, Status.SUCCESS]
@@ -206,9 +169,9 @@ async def test_a_cancel_ends_a_query_while_its_callback_runs(tmp_path: Path) -> 
 async def test_requests_that_wait_behind_a_callback_are_answered_after_it(tmp_path: Path) -> None:
     async with waiting(tmp_path) as site:
         peer = await associated(site.at)
-        await peer.say(find_request(1, "WAIT"))
+        await peer.say(find_patient(1, "WAIT"))
         await site.entered()
-        await peer.say(find_request(2, "P1"))
+        await peer.say(find_patient(2, "P1"))
         assert await found(site.at, "P1") == (1, Status.SUCCESS)
         site.let_go_on()
         responses = [await final(peer), await final(peer)]
@@ -220,7 +183,7 @@ async def test_requests_that_wait_behind_a_callback_are_answered_after_it(tmp_pa
 async def test_a_device_that_leaves_while_a_callback_runs_is_forgotten(tmp_path: Path) -> None:
     async with waiting(tmp_path) as site:
         peer = await associated(site.at)
-        await peer.say(find_request(1, "WAIT"))
+        await peer.say(find_patient(1, "WAIT"))
         await site.entered()
         await peer.close()
         async with asyncio.timeout(20):
@@ -242,10 +205,10 @@ async def test_an_association_may_be_released_in_good_order_after_a_callback_fai
 ) -> None:
     async with waiting(tmp_path, timeout_s=0.3) as site:
         peer = await associated(site.at)
-        await peer.say(find_request(1, "WAIT"))
+        await peer.say(find_patient(1, "WAIT"))
         assert (await final(peer)).status == 0xC002
-        await peer.say(encode_pdu(ReleaseRequest()))
-        assert (await peer.hear())[0] == 6
+        await peer.say(RELEASE)
+        assert (await peer.hear())[0] == RELEASE_RP
         await peer.close()
 
 

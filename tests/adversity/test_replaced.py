@@ -18,7 +18,7 @@ from mwl.wire.dimse import Status
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND
 from support.dcmtk import missing
 from support.items import LATIN_1, elements
-from support.server import RunningServer, running_server
+from support.server import RunningServer, configured_server, running_server
 from support.worklist_files import configuration, fill, part10, step, worklist
 
 MANY = 1500
@@ -202,13 +202,7 @@ DAY_S = 86_400
 @pytest.mark.parametrize("days", [-3650, -1, 1, 3650])
 def test_the_time_of_a_file_does_not_matter(tmp_path: Path, watch: str, days: int) -> None:
     folder = fill(tmp_path / "items", {"p1.wl": patient("P1")})
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"Watch": watch},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(tmp_path / "mwl.json", folder, Worklists={"Watch": watch}) as server:
         assert ids(server) == ["P1"]
         when = (folder / "p1.wl").stat().st_mtime + days * DAY_S
         for number in range(2, 6):  # as long each time, and of the same time

@@ -3,17 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom import Dataset
 
 from support.dcmtk import findscu
-from support.server import RunningServer, running_server
-from support.worklist_files import configuration, fill, step, worklist
+from support.server import Configured, configured_server
+from support.worklist_files import fill, step, worklist
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STEP = "ScheduledProcedureStepSequence[0]"
@@ -22,22 +20,11 @@ ITEMS = {
     "b.wl": worklist("P2", "SONO^SUE", step("US", "US-ROOM-2", "20261124", "0830", "LIVER")),
 }
 
-Configured = Callable[..., AbstractContextManager[RunningServer]]
-
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
     """Give a function that runs a server over two items with an example."""
-    folder = fill(tmp_path / "items", ITEMS)
-
-    @contextmanager
-    def run(**options: Any) -> Iterator[RunningServer]:
-        options["DicomAlwaysAllowFindWorklist"] = True
-        file = configuration(tmp_path / "mwl.json", folder, **options)
-        with running_server("--config", file) as server:
-            yield server
-
-    return run
+    return partial(configured_server, tmp_path / "mwl.json", fill(tmp_path / "items", ITEMS))
 
 
 def test_orders_of_a_ris_are_answered_beside_the_folder(

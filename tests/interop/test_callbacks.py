@@ -1,8 +1,7 @@
 """Scripts and hooks of a site in a running server, asked by findscu and pynetdicom."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,18 @@ import pytest
 
 from support.callbacks import written
 from support.dcmtk import echoscu, findscu
-from support.server import RunningServer, run_mwl, running_server
+from support.server import Configured, configured_server, run_mwl
 from support.worklist_files import FIVE_ITEMS, configuration, fill
 
 pytestmark = pytest.mark.interop
 
 STEP = "ScheduledProcedureStepSequence[0]"
-Configured = Callable[..., AbstractContextManager[RunningServer]]
 
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
     """Give a function that runs a server over five items with scripts."""
-    folder = fill(tmp_path / "items", FIVE_ITEMS)
-
-    @contextmanager
-    def run(**options: Any) -> Iterator[RunningServer]:
-        file = configuration(
-            tmp_path / "mwl.json", folder, **{"DicomAlwaysAllowFindWorklist": True} | options
-        )
-        with running_server("--config", file) as server:
-            yield server
-
-    return run
+    return partial(configured_server, tmp_path / "mwl.json", fill(tmp_path / "items", FIVE_ITEMS))
 
 
 LUA = """

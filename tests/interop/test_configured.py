@@ -1,16 +1,14 @@
 """What a configuration changes for the devices: the dialect, who may ask, lengths of PDUs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom import Dataset
 
 from support.dcmtk import echoscu, findscu
-from support.server import RunningServer, running_server
-from support.worklist_files import FIVE_ITEMS, configuration, fill, query_file, step, worklist
+from support.server import Configured, configured_server
+from support.worklist_files import FIVE_ITEMS, fill, query_file, step, worklist
 
 pytestmark = pytest.mark.interop
 
@@ -22,23 +20,15 @@ TWO_STEPS = worklist(
     step("NM", "NM2", "20250120", "1200", "SECOND"),
 )
 
-Configured = Callable[..., AbstractContextManager[RunningServer]]
-
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
     """Give a function that runs a server over the items with some options."""
-    folder = fill(tmp_path / "items", FIVE_ITEMS | {"p6.wl": TWO_STEPS})
-
-    @contextmanager
-    def run(**options: Any) -> Iterator[RunningServer]:
-        file = configuration(
-            tmp_path / "mwl.json", folder, **{"DicomAlwaysAllowFindWorklist": True} | options
-        )
-        with running_server("--config", file) as server:
-            yield server
-
-    return run
+    return partial(
+        configured_server,
+        tmp_path / "mwl.json",
+        fill(tmp_path / "items", FIVE_ITEMS | {"p6.wl": TWO_STEPS}),
+    )
 
 
 def test_orthanc_dialect_answers_as_orthanc_does(configured: Configured) -> None:

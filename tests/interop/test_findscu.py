@@ -1,16 +1,13 @@
 """DCMTK's findscu and echoscu against `mwl serve`: transfer syntaxes, cancel, IPv6, dumps."""
 
-import signal
 import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
-from support.dcmtk import dump2dcm, echoscu, findscu, require
+from support.dcmtk import dump2dcm, echoscu, findscu, halted_findscu
 from support.server import RunningServer, run_mwl, running_server
 from support.worklist_files import (
     FIVE_ITEMS,
@@ -192,28 +189,8 @@ def test_answer_longer_than_a_pdu_arrives_whole(crowded: RunningServer) -> None:
     assert result.answers[0].AdditionalPatientHistory.strip() == ("long " * 2000).strip()
 
 
-@contextmanager
-def stalled(server: RunningServer) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a findscu that asks for everything and is stopped after the first answer."""
-    keys = ("-k", "PatientID", "-k", "AdditionalPatientHistory")
-    process = subprocess.Popen(
-        [require("findscu"), "-v", "-W", *keys, server.host, str(server.port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        assert process.stdout is not None
-        assert any(b"Find Response: 1 " in line for line in process.stdout)
-        process.send_signal(signal.SIGSTOP)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_others_are_answered_while_a_device_does_not_read(crowded: RunningServer) -> None:
-    with stalled(crowded) as slow:
+    with halted_findscu(crowded.host, crowded.port) as slow:
         result = findscu(crowded.host, crowded.port, "PatientID=N10005", "AccessionNumber")
         assert slow.poll() is None
     assert [answer.AccessionNumber for answer in result.answers] == ["A10005"]
@@ -221,7 +198,10 @@ def test_others_are_answered_while_a_device_does_not_read(crowded: RunningServer
 
 def test_server_stops_while_a_device_does_not_read(tmp_path: Path) -> None:
     folder = fill_with_many(tmp_path / "items", MANY)
-    with running_server(folder) as server, stalled(server) as slow:
+    with (
+        running_server(folder) as server,
+        halted_findscu(server.host, server.port) as slow,
+    ):
         server.stop()
         assert slow.poll() is None
 

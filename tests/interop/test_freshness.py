@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.dcmtk import FindResult, findscu
-from support.server import RunningServer, running_server
-from support.worklist_files import GARBAGE, P1, P2, P3, configuration, fill, part10, put
+from support.server import RunningServer, configured_server, running_server
+from support.worklist_files import GARBAGE, P1, P2, P3, fill, part10, put
 
 pytestmark = pytest.mark.interop
 
@@ -41,13 +41,7 @@ def test_file_is_answered_once_copied_in_and_no_more_once_deleted(
     folder: Path, tmp_path: Path, watch: str
 ) -> None:
     source = put(tmp_path, "source.wl", P2)
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"Watch": watch},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(tmp_path / "mwl.json", folder, Worklists={"Watch": watch}) as server:
         assert ids(server) == ["P1"]
         shutil.copyfile(source, folder / "p2.WL")
         assert ids(server) == ["P1", "P2"]
@@ -142,13 +136,9 @@ def test_folder_missing_at_the_start_is_a_failure_until_it_is_made(tmp_path: Pat
 
 def test_each_called_ae_title_has_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
     fill(folder / "RADIOLOGY", {"p2.wl": P2, "lockfile": b""})
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"FolderPerCalledAet": True},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(
+        tmp_path / "mwl.json", folder, Worklists={"FolderPerCalledAet": True}
+    ) as server:
 
         def of(called: str) -> FindResult:
             return findscu(server.host, server.port, "PatientID", called=called)
@@ -161,13 +151,9 @@ def test_each_called_ae_title_has_a_folder_of_its_own(folder: Path, tmp_path: Pa
 
 
 def test_folders_of_called_ae_titles_that_are_not_there_now_are_a_failure(tmp_path: Path) -> None:
-    file = configuration(
-        tmp_path / "mwl.json",
-        tmp_path / "unmounted",
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"FolderPerCalledAet": True},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(
+        tmp_path / "mwl.json", tmp_path / "unmounted", Worklists={"FolderPerCalledAet": True}
+    ) as server:
 
         def of(called: str) -> FindResult:
             return findscu(server.host, server.port, "PatientID", called=called)

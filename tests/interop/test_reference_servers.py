@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.dcmtk import FindResult, echoscu, findscu
-from support.server import RunningServer, running_server
+from support.server import RunningServer, configured_server, running_server
 from support.worklist_files import FIVE_ITEMS, GARBAGE, P2, configuration, fill
 
 STEP = "ScheduledProcedureStepSequence[0]"
@@ -170,13 +170,7 @@ def test_unknown_caller_is_rejected_when_nothing_is_open_to_all(
 def test_limited_answers_are_exactly_as_many_and_end_with_cancel(
     folder: Path, tmp_path: Path
 ) -> None:
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"LimitAnswers": 2},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(tmp_path / "mwl.json", folder, Worklists={"LimitAnswers": 2}) as server:
         assert query(server).statuses == (0xFF00, 0xFF00, 0xFE00)
         assert query(server, f"{START_DATE}=20250110-20250111").statuses == (
             *(0xFF00, 0xFF00),
@@ -187,13 +181,9 @@ def test_limited_answers_are_exactly_as_many_and_end_with_cancel(
 def test_caller_filter_fills_an_empty_station_and_never_overrides_one(
     folder: Path, tmp_path: Path
 ) -> None:
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"FilterIssuerAet": True},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(
+        tmp_path / "mwl.json", folder, Worklists={"FilterIssuerAet": True}
+    ) as server:
 
         def of(*keys: str) -> list[str]:
             result = findscu(server.host, server.port, "PatientID", *keys, calling="CT1")
@@ -208,12 +198,8 @@ def test_caller_filter_fills_an_empty_station_and_never_overrides_one(
 def test_forced_caller_filter_always_restricts_to_the_callers_items(
     folder: Path, tmp_path: Path
 ) -> None:
-    file = configuration(
-        tmp_path / "mwl.json",
-        folder,
-        DicomAlwaysAllowFindWorklist=True,
-        Worklists={"FilterIssuerAet": "force"},
-    )
-    with running_server("--config", file) as server:
+    with configured_server(
+        tmp_path / "mwl.json", folder, Worklists={"FilterIssuerAet": "force"}
+    ) as server:
         result = findscu(server.host, server.port, "PatientID", f"{STATION}=MR1", calling="CT1")
         assert "P3" not in result.patient_ids

@@ -6,16 +6,14 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 
-from support.dcmtk import require
-from support.server import TIMEOUT_S, RunningServer, running_server
+from support.dcmtk import halted_findscu, require
+from support.server import TIMEOUT_S, running_server
 from support.worklist_files import FIVE_ITEMS, configuration, fill, fill_with_many
 
 pytestmark = pytest.mark.interop
@@ -42,31 +40,13 @@ def patient(tmp_path: Path, folder: Path) -> Path:
     )
 
 
-@contextmanager
-def asking(server: RunningServer) -> Iterator[subprocess.Popen[str]]:
-    """Run a findscu that asks for everything and is halted after its first answer."""
-    keys = ("-k", "PatientID", "-k", "AdditionalPatientHistory")
-    process = subprocess.Popen(
-        [require("findscu"), "-v", "-W", *keys, server.host, str(server.port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    try:
-        assert process.stdout is not None
-        assert any("Find Response: 1 " in line for line in process.stdout)
-        process.send_signal(signal.SIGSTOP)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_findscu_gets_all_answers_of_a_server_that_stops_meanwhile(
     tmp_path: Path, many: Path
 ) -> None:
-    with running_server("--config", patient(tmp_path, many)) as server, asking(server) as findscu:
+    with (
+        running_server("--config", patient(tmp_path, many)) as server,
+        halted_findscu(server.host, server.port) as findscu,
+    ):
         server.process.terminate()
         server.log.wait_for("stopping")
         findscu.send_signal(signal.SIGCONT)
@@ -80,7 +60,10 @@ def test_findscu_gets_all_answers_of_a_server_that_stops_meanwhile(
 
 
 def test_another_server_may_have_the_port_while_it_stops(tmp_path: Path, many: Path) -> None:
-    with running_server("--config", patient(tmp_path, many)) as server, asking(server):
+    with (
+        running_server("--config", patient(tmp_path, many)) as server,
+        halted_findscu(server.host, server.port),
+    ):
         server.process.terminate()
         server.log.wait_for("stopping")
         with pytest.raises(ConnectionRefusedError):
@@ -93,7 +76,10 @@ def test_another_server_may_have_the_port_while_it_stops(tmp_path: Path, many: P
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, many: Path, again: signal.Signals) -> None:
-    with running_server("--config", patient(tmp_path, many)) as server, asking(server):
+    with (
+        running_server("--config", patient(tmp_path, many)) as server,
+        halted_findscu(server.host, server.port),
+    ):
         server.process.terminate()
         server.log.wait_for("stopping")
         server.process.send_signal(again)

@@ -24,7 +24,7 @@ from mwl.tls.contexts import Credentials, PemFile, client_context
 from mwl.wire.dimse import Status
 from mwl.wire.negotiation import VERIFICATION
 from support.certificates import Authority
-from support.dcmtk import TIMEOUT_S, echoscu, findscu, free_port, require
+from support.dcmtk import echoscu, findscu, free_port, require, run
 from support.http import HttpClient
 from support.server import LogLine, RunningServer, run_mwl, running_server
 from support.telemetry import captured_log
@@ -201,17 +201,8 @@ def test_pynetdicom_is_answered(site: RunningServer, folder: Path) -> None:
 
 class TestOpenssl:
     def said(self, server: RunningServer, *options: str) -> str:
-        done = subprocess.run(
-            [require("openssl"), "s_client", "-connect", f"{server.host}:{server.port}", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT_S,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        )
-        return done.stdout
+        peer = f"{server.host}:{server.port}"
+        return run("openssl", "s_client", "-connect", peer, *options).stdout
 
     def served(self, folder: Path, tmp_path: Path, **changes: Any) -> Path:
         options = {**TLS_OPTIONS, **absolute(folder), **changes}

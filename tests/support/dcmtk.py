@@ -7,6 +7,7 @@ variable MWL_REQUIRE_PEERS is set (scripts/test, CI).
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -113,6 +114,27 @@ def findscu(
         exit_status=done.returncode,
         output=done.stdout,
     )
+
+
+@contextmanager
+def halted_findscu(host: str, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a findscu that asks for everything and is halted after its first answer."""
+    keys = ("-k", "PatientID", "-k", "AdditionalPatientHistory")
+    process = subprocess.Popen(
+        [require("findscu"), "-v", "-W", *keys, host, str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    try:
+        assert process.stdout is not None
+        assert any("Find Response: 1 " in line for line in process.stdout)
+        process.send_signal(signal.SIGSTOP)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def echoscu(host: str, port: int, *options: str) -> subprocess.CompletedProcess[str]:

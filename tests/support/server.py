@@ -7,9 +7,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from support.worklist_files import configuration
 
 TIMEOUT_S = 20.0
 """Longest wait for a line of the log or for the end of the process."""
@@ -174,6 +177,24 @@ def running_server(
         reader.join(TIMEOUT_S)
         assert process.stderr is not None
         process.stderr.close()
+
+
+Configured = Callable[..., AbstractContextManager[RunningServer]]
+"""Runs a server with some options, over a folder that is settled."""
+
+
+@contextmanager
+def configured_server(file: Path, folder: Path, **options: Any) -> Iterator[RunningServer]:
+    """Run a server over a folder that everybody may ask, unless the options say otherwise.
+
+    Args:
+        file: Where its configuration is written.
+        folder: The worklist files.
+        **options: Of the configuration.
+    """
+    configuration(file, folder, **{"DicomAlwaysAllowFindWorklist": True} | options)
+    with running_server("--config", file) as server:
+        yield server
 
 
 def run_mwl(*arguments: str | int | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
