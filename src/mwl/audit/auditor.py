@@ -288,11 +288,14 @@ class Auditor:
             self._put(partial(record_of_former, change, time_ns, participants), size)
         self._put(partial(record, change, time_ns, participants, outcome), size)
 
-    def _ourselves(self, *, is_requestor: bool = False, **others: Any) -> Participant:
+    def _ourselves(
+        self, ae_title: str | None = None, *, is_requestor: bool = False, **others: Any
+    ) -> Participant:
+        """Give this server, under the AE title that it goes by here."""
         return Participant(
             user_id=self._process,
             is_requestor=is_requestor,
-            ae_titles=[self.server.ae_title],
+            ae_titles=[self.server.ae_title if ae_title is None else ae_title],
             **others,
         )
 
@@ -337,38 +340,22 @@ class Auditor:
         problem: str | None,
         time_ns: int,
     ) -> AuditMessage:
-        asking = Participant(
-            user_id=caller.calling_ae_title,
-            is_requestor=True,
-            ae_titles=[caller.calling_ae_title],
-            role=SOURCE,
-            host=caller.host,
-        )
+        asking = _device(caller.calling_ae_title, caller.host, is_requestor=True, role=SOURCE)
+        ourselves = self._ourselves(caller.called_ae_title, role=DESTINATION)
         return AuditMessage(
             kind=QUERY,
             time_ns=time_ns,
             outcome=Outcome.SUCCESS if problem is None else Outcome.MINOR_FAILURE,
             description=problem or "",
-            participants=[asking, self._answering(caller.called_ae_title), *_users(caller)],
+            participants=[asking, ourselves, *_users(caller)],
             objects=[_asked(identifier, transfer_syntax)],
         )
 
     def _own_query(
         self, actor: Actor, whom: Caller, identifier: bytes, transfer_syntax: str, time_ns: int
     ) -> AuditMessage:
-        ourselves = Participant(
-            user_id=self._process,
-            is_requestor=False,
-            ae_titles=[whom.calling_ae_title or self.server.ae_title],
-            role=SOURCE,
-        )
-        answering = Participant(
-            user_id=whom.called_ae_title,
-            is_requestor=False,
-            ae_titles=[whom.called_ae_title],
-            role=DESTINATION,
-            host=whom.host,
-        )
+        ourselves = self._ourselves(whom.calling_ae_title or None, role=SOURCE)
+        answering = _device(whom.called_ae_title, whom.host, is_requestor=False, role=DESTINATION)
         return AuditMessage(
             kind=QUERY,
             time_ns=time_ns,
@@ -383,14 +370,9 @@ class Auditor:
             time_ns=time_ns,
             participants=[
                 _person(actor, is_requestor=True, role=SOURCE),
-                self._answering(self.server.ae_title),
+                self._ourselves(role=DESTINATION),
             ],
             objects=[asked],
-        )
-
-    def _answering(self, ae_title: str) -> Participant:
-        return Participant(
-            user_id=self._process, is_requestor=False, ae_titles=[ae_title], role=DESTINATION
         )
 
 
@@ -407,6 +389,16 @@ def _users(caller: Caller) -> list[Participant]:
     if not caller.user:
         return []
     return [Participant(user_id=caller.user, is_requestor=True, host=caller.host)]
+
+
+def _device(ae_title: str, host: str, *, is_requestor: bool, **others: Any) -> Participant:
+    return Participant(
+        user_id=ae_title,
+        is_requestor=is_requestor,
+        ae_titles=[ae_title],
+        host=host,
+        **others,
+    )
 
 
 def _person(actor: Actor, *, is_requestor: bool, **others: Any) -> Participant:

@@ -90,6 +90,14 @@ def test_a_query_is_told_of_with_its_bytes(scene: Scene) -> None:
     assert details(message[-1]) == {"TransferSyntax": "1.2.840.10008.1.2"}
 
 
+def test_a_query_names_this_server_as_it_was_called(scene: Scene) -> None:
+    scene.auditor.queried(Caller("CT1", "RADIOLOGY", "192.0.2.7"), b"", "1.2.840.10008.1.2", None)
+    [message] = scene.recorded.taken()
+    asking, answering = message.findall("ActiveParticipant")
+    assert answering.attrib["AlternativeUserID"] == "AETITLES=RADIOLOGY"
+    assert [one.attrib["UserIsRequestor"] for one in (asking, answering)] == ["true", "false"]
+
+
 def test_a_query_that_failed_says_why(scene: Scene) -> None:
     scene.auditor.queried(CT1, b"", "1.2.840.10008.1.2", "no such thing")
     [message] = scene.recorded.taken()
@@ -110,6 +118,9 @@ def test_a_query_that_this_server_asks_names_all_three(scene: Scene) -> None:
     ourselves, answering, person = message.findall("ActiveParticipant")
     assert ourselves.attrib["AlternativeUserID"] == "AETITLES=MWL"
     assert (answering.attrib["UserID"], person.attrib["UserID"]) == ("RIS", "nurse")
+    assert answering.attrib["NetworkAccessPointID"] == "192.0.2.4"
+    everybody = (ourselves, answering, person)
+    assert [one.attrib["UserIsRequestor"] for one in everybody] == ["false", "false", "true"]
 
 
 def test_what_others_do_to_the_folder_is_told_of(scene: Scene) -> None:
