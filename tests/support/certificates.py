@@ -23,6 +23,18 @@ _KINDS = {
     "UID": NameOID.USER_ID,
 }
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 Subject = Sequence[tuple[str, str]]
 """Parts of a name, in the order of the certificate: the most general first."""
 
@@ -71,10 +83,13 @@ class Authority:
     def __init__(self, name: str = "Example CA") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name([("CN", name)])
+        self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         unsigned = _unsigned(self._name, self._key, NOW, NOW + dt.timedelta(days=3650))
         self.certificate = (
             unsigned.issuer_name(self._name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
+            .add_extension(self._identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -111,6 +126,9 @@ class Authority:
         if alternative:
             names = x509.SubjectAlternativeName(alternative)
             unsigned = unsigned.add_extension(names, critical=False)
+        # Strict clients, such as Python from 3.13 on, want to be told whose key signed it.
+        signer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._identifier)
+        unsigned = unsigned.add_extension(signer, critical=False)
         signed = unsigned.issuer_name(self._name).sign(self._key, hashes.SHA256())
         return Issued(signed, key)
 
