@@ -9,7 +9,8 @@ from mwl.access import AccessPolicy
 from mwl.dataset import TRANSFER_SYNTAXES
 from mwl.net.client import Peer
 from mwl.net.connections import Capacity, Connections
-from mwl.net.dicom import DicomConnection, Service
+from mwl.net.dicom import DicomConnection
+from mwl.net.service import Service
 from mwl.wire.association import Limits
 from mwl.wire.negotiation import MODALITY_WORKLIST_FIND, VERIFICATION, Policy
 from support.worklist import Site

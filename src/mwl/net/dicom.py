@@ -8,17 +8,14 @@ The rules of the protocol are in `mwl.wire`, of a query in `mwl.find`, of access
 """
 
 import asyncio
-import socket
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from mwl import telemetry
 from mwl.access import (
-    AccessPolicy,
     Caller,
     Operation,
     Refusal,
@@ -28,12 +25,13 @@ from mwl.access import (
     identify,
     user_of,
 )
-from mwl.find import Outcome, Request, Search, Worklist
+from mwl.find import Outcome, Request, Search
 from mwl.limits import IDENTIFIER_LENGTH, WAITING_REQUESTS, Exceeded
 from mwl.net import report
 from mwl.net.connections import QUIET_S, Connections
 from mwl.net.harmless import Harmless
-from mwl.net.journal import Journal
+from mwl.net.service import Service
+from mwl.net.transports import acknowledge, address_of
 from mwl.results import Batch, Variant
 from mwl.tls.names import names_in
 from mwl.wire.association import (
@@ -42,7 +40,6 @@ from mwl.wire.association import (
     AssociationRequested,
     ConnectionLost,
     Event,
-    Limits,
     Message,
     MessageReceived,
     Released,
@@ -54,54 +51,18 @@ from mwl.wire.negotiation import (
     CALLED_AE_TITLE_NOT_RECOGNIZED,
     LOCAL_LIMIT_EXCEEDED,
     MODALITY_WORKLIST_FIND,
-    Policy,
     negotiate,
 )
 from mwl.wire.pdu import Abort, AssociateReject, ReleaseRequest, UserIdentity
 from mwl.wire.state import State
-
-if TYPE_CHECKING:
-    from mwl.audit.auditor import Auditor
 
 # Bound once: in Python 3.11 every look-up of a member of an enumeration is a call.
 _C_FIND_RQ = CommandField.C_FIND_RQ
 _C_CANCEL_RQ = CommandField.C_CANCEL_RQ
 _AWAITING_RELEASE_RESPONSE = State.AWAITING_RELEASE_RESPONSE
 
-_QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)
-"""Linux's, and for once: tcp(7)."""
-
 NO_NAMES: frozenset[str] = frozenset()
 """Names in the certificate of a caller that shows none."""
-
-
-@dataclass(slots=True)
-class Service:
-    """What every association of a server shares.
-
-    Args:
-        access: Who may associate and ask; may be replaced while associations are open.
-        worklist: Gives the worklist of a called AE title; None when there is none of that name.
-        negotiation: SOP classes and transfer syntaxes offered.
-        limits: Sizes and times of an association; may be replaced, for those that come later.
-        values_in_log: Whether log lines may hold the values of keys (`DeidentifyLogs` false).
-        journal: Where each query is noted.
-        auditor: Is told of each query; None without an audit trail.
-    """
-
-    access: AccessPolicy
-    worklist: Callable[[str], Worklist | None]
-    negotiation: Policy
-    limits: Limits
-    values_in_log: bool = False
-    journal: Journal = field(default_factory=lambda: Journal(0))
-    auditor: "Auditor | None" = None
-
-    def take_over(self, other: "Service") -> None:
-        """Let the rules of another service count from now on, but for who may ask."""
-        self.negotiation = other.negotiation
-        self.limits = other.limits
-        self.values_in_log = other.values_in_log
 
 
 @dataclass(slots=True)
@@ -112,27 +73,6 @@ class _Search:
     answers: Search
     started: float
     sent: int = 0
-
-
-def address_of(transport: asyncio.BaseTransport) -> tuple[str, int]:
-    """Give host and port of a peer, as the configuration spells hosts."""
-    # A peer that is gone already has no name.
-    peer: tuple[str, int] = (transport.get_extra_info("peername") or ("", 0))[:2]
-    host, port = peer
-    # RFC 4291 section 2.5.5.2: how a socket of both families sees an IPv4 peer.
-    return (host.removeprefix("::ffff:") if "." in host else host), port
-
-
-def acknowledge(transport: asyncio.BaseTransport) -> None:
-    """Acknowledge what came, where the kernel would wait for something to send along.
-
-    A peer that writes a message in pieces, as DCMTK does, and leaves Nagle's algorithm on
-    (RFC 9293 section 3.7.4) sends no further piece before that, and the kernel takes 40 ms.
-    """
-    connection = transport.get_extra_info("socket")
-    if _QUICK_ACKNOWLEDGEMENT is not None and connection is not None:
-        with suppress(OSError):  # it is closed already
-            connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACKNOWLEDGEMENT, 1)
 
 
 class DicomConnection(asyncio.Protocol):

@@ -15,7 +15,8 @@ from mwl import telemetry
 from mwl.limits import HANDSHAKE_TIMEOUT, Exceeded
 from mwl.net import report
 from mwl.net.connections import Connections
-from mwl.net.dicom import DicomConnection, acknowledge, address_of
+from mwl.net.dicom import DicomConnection
+from mwl.net.transports import acknowledge, address_of
 from mwl.tls.problems import problem_of
 
 READ_BYTES = 64 * 1024

@@ -17,8 +17,8 @@ from mwl.callbacks import Callbacks, HttpRequest
 from mwl.config import Config
 from mwl.errors import ConfigError, InputError, RequestRefused
 from mwl.net.certificates import Certificates
-from mwl.net.dicom import Service
 from mwl.net.listening import AGAIN_S, OnDemand, Running
+from mwl.net.service import Service
 from mwl.server.auditing import Auditing
 from mwl.server.reloading import Changes
 from mwl.site import KnownModalities, Worklists, dicom_credentials

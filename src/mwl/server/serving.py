@@ -6,8 +6,8 @@ from mwl.config import Config
 from mwl.dataset import TRANSFER_SYNTAXES
 from mwl.net.certificates import Certificates
 from mwl.net.connections import Capacity
-from mwl.net.dicom import Service
 from mwl.net.journal import Journal
+from mwl.net.service import Service
 from mwl.site import Worklists, access_policy, dicom_credentials, https_credentials
 from mwl.tls.contexts import server_context
 from mwl.wire import negotiation

@@ -13,16 +13,13 @@ Source: DICOM PS3.8 section 9.2; PS3.7 sections 6.3 and 9.3.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from mwl.errors import LocalProtocolError, RemoteProtocolError
 from mwl.limits import (
     ARTIM_TIMEOUT,
-    ASSOCIATE_LENGTH,
-    COMMAND_LENGTH,
     IDLE_TIMEOUT,
     SLOW_READ_TIMEOUT,
     SLOW_WRITE_TIMEOUT,
@@ -48,9 +45,9 @@ from mwl.wire.events import (
     TimedOut,
     Timer,
 )
+from mwl.wire.limits import Limits
 from mwl.wire.negotiation import NegotiatedContext, negotiated_contexts
 from mwl.wire.pdu import (
-    DEFAULT_MAX_PDU_LENGTH,
     MEMO_CHUNK_BYTES,
     Abort,
     AbortReason,
@@ -69,9 +66,10 @@ from mwl.wire.state import (
     ABORT_SOURCE,
     COLLISION_STATE_OF_ACCEPTOR,
     IGNORES,
-    STARTS_ARTIM,
+    STEPS,
     TRANSITIONS,
     Action,
+    Effect,
     Input,
     State,
 )
@@ -103,36 +101,6 @@ class Role(Enum):
     REQUESTOR = "requestor"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much and how long one association may take.
-
-    Args:
-        max_pdu_length: Longest P-DATA-TF body taken, in bytes; what is announced to the peer may
-            not be more. The default is what most implementations announce.
-        artim_timeout_s: Seconds for a new connection to send its A-ASSOCIATE-RQ, and for the peer
-            to close the connection after the association has ended (PS3.8 section 9.1.5).
-        idle_timeout_s: Seconds of an association without a byte from the peer and without
-            `Association.touch`; 0 is for ever.
-        max_message_bytes: Longest data set taken, in bytes. A query takes a few hundred; its
-            longest legal text values stay far below this.
-        max_command_bytes: Longest command set taken, in bytes. Real ones take under 200; an
-            N-GET-RQ that lists 4,000 attributes fits.
-        max_associate_bytes: Longest A-ASSOCIATE body taken, in bytes.
-        slow_write_timeout_s: Seconds for a PDU or a message to come, from its first byte.
-        slow_read_timeout_s: Seconds that the peer may take nothing of what it was sent.
-    """
-
-    max_pdu_length: int = DEFAULT_MAX_PDU_LENGTH
-    artim_timeout_s: float = ARTIM_TIMEOUT.default
-    idle_timeout_s: float = IDLE_TIMEOUT.default
-    max_message_bytes: int = 1024 * 1024
-    max_command_bytes: int = COMMAND_LENGTH.default
-    max_associate_bytes: int = ASSOCIATE_LENGTH.default
-    slow_write_timeout_s: float = SLOW_WRITE_TIMEOUT.default
-    slow_read_timeout_s: float = SLOW_READ_TIMEOUT.default
-
-
 _INPUTS: Mapping[type[Pdu], Input] = MappingProxyType(
     {
         PData: Input.DATA_RECEIVED,
@@ -156,31 +124,6 @@ _RELEASED = Released()
 _RELEASE_REQUEST_BYTES = encode(ReleaseRequest())
 _RELEASE_RESPONSE_BYTES = encode(ReleaseResponse())
 
-
-class _Effect(IntEnum):
-    """What a step does to the timers and the transport, besides its action."""
-
-    START_ARTIM = 1
-    START_IDLE = 2
-    CLOSE = 3
-
-
-def _effect(before: State, action: Action, after: State) -> _Effect | None:
-    if action in STARTS_ARTIM:
-        return _Effect.START_ARTIM
-    if after is State.IDLE:
-        return _Effect.CLOSE
-    # The idle time begins with the association: AE-1 for the requestor, AE-6 for the acceptor,
-    # which also stops ARTIM.
-    begins = before in (State.IDLE, State.AWAITING_ASSOCIATE_REQUEST)
-    return _Effect.START_IDLE if begins else None
-
-
-# The table, with what follows from its rows worked out once.
-_STEPS = {
-    (before, happened): (action, after, _effect(before, action, after))
-    for (before, happened), (action, after) in TRANSITIONS.items()
-}
 
 _NO_CONTEXTS: Mapping[int, NegotiatedContext] = MappingProxyType({})
 
@@ -571,7 +514,7 @@ class Association:
         What the action sends or tells is up to the caller, who has it at hand.
         """
         try:
-            action, self.state, effect = _STEPS[self.state, happened]
+            action, self.state, effect = STEPS[self.state, happened]
         except KeyError:
             message = f"{happened.name} in state {self.state.value}"
             raise LocalProtocolError(message) from None
@@ -620,10 +563,10 @@ class Association:
         self._watched = False
         self._stop_listening()
 
-    _FOLLOW: ClassVar[Mapping[_Effect, Callable[["Association"], None]]] = {
-        _Effect.START_ARTIM: _start_artim,
-        _Effect.START_IDLE: _start_idle_time,
-        _Effect.CLOSE: _close,
+    _FOLLOW: ClassVar[Mapping[Effect, Callable[["Association"], None]]] = {
+        Effect.START_ARTIM: _start_artim,
+        Effect.START_IDLE: _start_idle_time,
+        Effect.CLOSE: _close,
     }
     _DELIVER: ClassVar[Mapping[type[Pdu], Callable[["Association", Any, Action], None]]] = {
         PData: _assemble,

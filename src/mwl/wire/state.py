@@ -9,7 +9,7 @@ Source: DICOM PS3.8 section 9.2, Tables 9-1 to 9-10.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 
@@ -190,3 +190,29 @@ TRANSITIONS: Mapping[tuple[State, Input], tuple[Action, State]] = MappingProxyTy
     _transitions(_TABLE_9_10)
 )
 """What is done, and the state after it. A pair that is absent cannot happen, or is a bug here."""
+
+
+class Effect(IntEnum):
+    """What a step does to the timers and the transport, besides its action."""
+
+    START_ARTIM = 1
+    START_IDLE = 2
+    CLOSE = 3
+
+
+def _effect(before: State, action: Action, after: State) -> Effect | None:
+    if action in STARTS_ARTIM:
+        return Effect.START_ARTIM
+    if after is State.IDLE:
+        return Effect.CLOSE
+    # The idle time begins with the association: AE-1 for the requestor, AE-6 for the acceptor,
+    # which also stops ARTIM.
+    begins = before in (State.IDLE, State.AWAITING_ASSOCIATE_REQUEST)
+    return Effect.START_IDLE if begins else None
+
+
+STEPS: Mapping[tuple[State, Input], tuple[Action, State, Effect | None]] = {
+    (before, happened): (action, after, _effect(before, action, after))
+    for (before, happened), (action, after) in TRANSITIONS.items()
+}
+"""The table, with what follows from its rows worked out once."""
