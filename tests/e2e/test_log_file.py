@@ -55,7 +55,10 @@ def rotate(folder: Path, rules: Path) -> None:
         check=False,
         encoding="utf-8",
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # Where logrotate makes the file (create), the server may have been first: its file is moved.
+    is_moved = "already exists, renaming to" in done.stderr and "nocreate" not in rules.read_text()
+    assert done.returncode == 0
+    assert done.stderr == "" or is_moved
     wait_until(log.exists)
 
 
@@ -88,12 +91,19 @@ def writing(file: Path) -> Iterator[None]:
         telemetry.configure()
 
 
-def numbers(folder: Path) -> list[int]:
-    """Give the numbers in all files, rotated or not; a line that is torn fails the test."""
+def numbers(folder: Path, *, ends_torn: bool = False) -> list[int]:
+    """Give the numbers in all files, rotated or not; a line that is torn fails the test.
+
+    Args:
+        folder: Where they are.
+        ends_torn: Whether a file may end within a line, which is left out then.
+    """
     texts = [
         gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         for file in (folder / "log").iterdir()
     ]
+    if ends_torn:
+        texts = [text[: text.rfind(b"\n") + 1] for text in texts]
     assert all(text.endswith(b"\n") for text in texts if text)
     return sorted(json.loads(line)["number"] for text in texts for line in text.splitlines())
 
@@ -106,9 +116,11 @@ def test_logrotate_takes_the_file_away_while_it_is_written(tmp_path: Path, rules
         for _ in range(TURNS):
             rotate(tmp_path, file)
     assert len(list((tmp_path / "log").iterdir())) > TURNS
-    found = numbers(tmp_path)
+    # A copy may end within a line, and loses what comes between it and the truncation.
+    is_copied = "copytruncate" in rules
+    found = numbers(tmp_path, ends_torn=is_copied)
     assert len(found) == len(set(found))
-    if "copytruncate" not in rules:  # it loses what comes between its copy and its truncation
+    if not is_copied:
         assert found == list(range(len(found)))
 
 
