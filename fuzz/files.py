@@ -62,6 +62,8 @@ def data_set_reader(data: bytes) -> None:
         return
     if _has_meta_information(file.elements):
         return  # PS3.10 7.1 has it before the data set, and in a text that is where it goes
+    if any(element.vr == "SQ" for element in file.meta.values()):
+        return  # PS3.10 Table 7.1-1 has none, and a text with one is refused
     expected = encode(file.elements.values(), EXPLICIT_VR_LITTLE_ENDIAN)
     for encoding in ("utf-8", STORED):
         text = dump_file(file, encoding)

@@ -182,7 +182,10 @@ def test_a_value_of_several_lines_is_what_dcmdump_prints_of_text() -> None:
         ("(fffe,e0dd)", "the end of a sequence, and none is open"),
         ("(0040,0100) SQ [A]", "a sequence has items"),
         ("(0002,0010) UI =JPEGBaseline\n(0010,0020) LO [A]", "no transfer syntax of worklist"),
-        ("(0002,0100) SQ (Sequence with explicit length #=0)", "meta information"),
+        (
+            "(0002,0100) SQ (Sequence with explicit length #=0)",
+            "a sequence in the file meta information",
+        ),
         ("(0010,0020) LO [A]\n(0010,0020) LO [B]", "occurs twice"),
         ("(0008,0018) UI [" + "1" * 65535 + "]", "longer than 65534 bytes"),
         ("(0008,0050) SH [" + "A" * 17 + "]", "17 characters, SH has 16 at most"),

@@ -308,9 +308,7 @@ class _Reader:
         if group in {0, _DELIMITER_GROUP} or isinstance(level, _Sequence):
             raise refused(line.number, f"{line.place} has no place in a data set")
         if group == _META_GROUP:
-            if level is not self._data_set or line.vr == "SQ":
-                raise refused(line.number, "file meta information inside a sequence")
-            level = self._meta
+            level = self._meta_of(line, level)
         if line.tag in level.entries:
             raise refused(line.number, f"{line.place} occurs twice")
         if line.length is None and not _is_known(line.tag):
@@ -330,6 +328,14 @@ class _Reader:
             if len(self._open) > 2 * NESTING_LIMIT:
                 raise refused(line.number, f"sequences nested deeper than {NESTING_LIMIT}")
             self._open.append(entry)
+
+    def _meta_of(self, line: Line, level: _Level) -> _Level:
+        """Give where an attribute of the file meta information goes."""
+        if level is not self._data_set:
+            raise refused(line.number, "file meta information inside a sequence")
+        if line.vr == "SQ":  # PS3.10 Table 7.1-1 has none
+            raise refused(line.number, "a sequence in the file meta information")
+        return self._meta
 
     # ------------------------------------------------------------------- text
 
