@@ -9,7 +9,9 @@ from bench.plot import DASHES, LABEL_GAP, STYLE, spread
 from soak.sampling import WARM_UP, Sample, Samples
 
 WIDTH, PANEL_HEIGHT = 760, 210
-LEFT, RIGHT, TOP, BOTTOM = 78, 150, 44, 40
+LEFT, RIGHT, TOP, BOTTOM = 78, 150, 44, 52
+BETWEEN = 24
+"""Room between two panels, for the labels of the upper axis."""
 TICKS = 4
 MIB = 1024 * 1024
 ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0)
@@ -37,14 +39,14 @@ PANELS = (
 
 def svg(servers: Sequence[Samples]) -> str:
     """Draw all panels; the end of the warm-up is marked."""
-    height = PANEL_HEIGHT * len(PANELS) + BOTTOM
+    height = (PANEL_HEIGHT + BETWEEN) * len(PANELS) - BETWEEN + BOTTOM
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         'aria-label="Memory and descriptors of the servers over the run">'
     )
     parts = [head, f"<style>{STYLE}</style>"]
     for number, panel in enumerate(PANELS):
-        parts += _panel(panel, servers, number * PANEL_HEIGHT)
+        parts += _panel(panel, servers, number * (PANEL_HEIGHT + BETWEEN))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{height - 12}" text-anchor="middle">minutes</text>')
     return "\n".join([*parts, "</svg>", ""])
