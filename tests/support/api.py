@@ -139,5 +139,7 @@ def api_of(
         journal=journal,
         access=lambda: AccessPolicy(always_allow_find_worklist=True),
     )
-    yield Api(folder, context, create_app(context))
-    worklists.close()
+    try:
+        yield Api(folder, context, create_app(context))
+    finally:
+        worklists.close()

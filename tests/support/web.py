@@ -1,6 +1,7 @@
 """The HTTP application over a folder of this test, called without a socket."""
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,4 +80,7 @@ def web(
         metrics=lambda: b"# nothing\n",
         associate=nobody_there,
     )
-    return Web(dataclasses.replace(context, **parts), policies, ended)
+    made = Web(dataclasses.replace(context, **parts), policies, ended)
+    # The application is a ring of objects: what it watches would stay open until they are found.
+    weakref.finalize(made, context.worklists.close)
+    return made

@@ -28,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def shown(folder: Path, method: str, uri: str, rules: Rules = RULES) -> str:
     """Give the path that the log has of a request."""
-    app = web(folder).app
-    guard = Guard(app, replace(rules, addresses=app.state.addresses))
+    site = web(folder)
+    guard = Guard(site.app, replace(rules, addresses=site.app.state.addresses))
     with captured_log("verbose") as log:
         await call(guard, method, uri, b"{}")
     (path,) = [line["path"] for line in log.events() if "path" in line]
